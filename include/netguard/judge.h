@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_JUDGE_H
+#define NETGUARD_JUDGE_H
+
+/* The decision: a world and a policy give exposures and findings. Pure: the same arguments
+ * give the same answer, byte for byte, on any machine. */
+
+#include "netguard/policy.h"
+#include "netguard/ruleset.h"
+
+enum ng_kind {
+    NG_KIND_PUBLISHED,
+    NG_KIND_INGRESS,
+    NG_KIND_HOST_NETWORK,
+    NG_KIND_HOST,
+    NG_KIND_DIRECT,
+    NG_KIND_L2,
+};
+
+enum ng_path { /* bits: how packets get there */
+    NG_PATH_DNAT = 1 << 0,
+    NG_PATH_PROXY = 1 << 1,
+    NG_PATH_LOCAL = 1 << 2,
+    NG_PATH_ROUTE = 1 << 3,
+    NG_PATH_IPVS = 1 << 4,
+};
+
+enum ng_reach_verdict {
+    NG_REACHABLE, /* every source of the zone that routing lets arrive gets in */
+    NG_PARTLY,    /* some do, for certain */
+    NG_BLOCKED,   /* none does, for certain */
+    NG_UNKNOWN,   /* none for certain, some perhaps */
+};
+
+enum ng_host_firewall {
+    NG_FIREWALL_ABSENT,
+    NG_FIREWALL_HONOURED, /* what gets in, it has let in; what is closed does not pass around it */
+    NG_FIREWALL_BYPASSED, /* packets get in without having been admitted by it */
+};
+
+/* A rule or chain policy that decided, ready to print. */
+struct ng_decider {
+    const char *table; /* "ip filter" */
+    const char *chain;
+    uint64_t handle;   /* of the rule; 0: the chain's policy */
+    const char *rule;  /* text as nft prints it; "policy drop" for a policy */
+};
+
+struct ng_port_range {
+    uint16_t lo, hi; /* inclusive */
+};
+
+struct ng_reach {
+    const char *zone;
+    const char *interface;
+    enum ng_reach_verdict verdict;
+    struct ng_addrset sources;  /* certainly get in (by some source port); of the exposure's family */
+    struct ng_addrset maybe;    /* could not be decided */
+    const struct ng_port_range *source_ports; /* only where restricted, else NULL */
+    size_t n_source_ports;
+    const struct ng_decider *decided_by; /* NULL: routing or the absence of any rule decided */
+    const struct ng_decider *deciders;   /* all of them, sorted by table, chain, handle */
+    size_t n_deciders;
+    struct ng_strings unsure; /* the expressions that could not be decided, sorted */
+};
+
+struct ng_exposure {
+    char id[17];                        /* 16 hex digits + NUL; see product contract */
+    enum ng_kind kind;
+    uint8_t family, proto;
+    struct ng_addr host_addr;           /* family 0: none */
+    uint16_t host_port;                 /* 0: none */
+    const struct ng_container *container; /* NULL: the machine itself */
+    struct ng_addr container_addr;      /* family 0: none */
+    uint16_t container_port;            /* 0: none */
+    const char *process;                /* of the listener, for host kinds; NULL: not known */
+    unsigned paths;                     /* enum ng_path bits */
+    const struct ng_reach *reach;       /* sorted by zone order, interface */
+    size_t n_reach;
+    enum ng_host_firewall ufw, firewalld;
+};
+
+enum ng_finding_state {
+    NG_OPEN,
+    NG_STATE_BLOCKED,
+    NG_EXCEPTED,
+};
+
+struct ng_finding {
+    const char *id;       /* catalog id, "NG001" … (agent/print documents them) */
+    char key[17];         /* 16 hex digits of the hash of id, rule and exposure id */
+    const char *rule;     /* policy rule id, "default" for the policy's default */
+    enum ng_severity severity;
+    enum ng_action action; /* NG_ALERT or NG_BLOCK */
+    enum ng_finding_state state;
+    const struct ng_exposure *exposure;
+    const char *subject;  /* container name, or process name for the machine itself */
+    struct ng_strings zones; /* the zones from which it is reachable against the policy */
+    const char *message;  /* one line */
+    const char *fix;      /* one line or several, separated by \n */
+};
+
+struct ng_result {
+    struct ng_arena *arena; /* the world and the policy must outlive the result */
+    const struct ng_world *world;
+    const struct ng_policy *policy;
+    bool complete;
+    const struct ng_gap *gaps; /* the world's and the decoder's */
+    size_t n_gaps;
+    const struct ng_exposure *exposures; /* sorted: container name (host last), proto, host port, family, host address */
+    size_t n_exposures;
+    const struct ng_finding *findings;   /* sorted: severity descending, subject, exposure order, rule */
+    size_t n_findings;
+};
+
+const char *ng_kind_text(enum ng_kind kind);
+const char *ng_path_text(enum ng_path one_bit);
+const char *ng_reach_verdict_text(enum ng_reach_verdict verdict);
+const char *ng_host_firewall_text(enum ng_host_firewall state);
+const char *ng_finding_state_text(enum ng_finding_state state);
+const char *ng_proto_text(uint8_t proto);   /* "tcp" … ; "?" for one we have no name for */
+const char *ng_family_text(uint8_t family); /* "ip", "ip6" */
+
+/* 0 or -ENOMEM. */
+int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
+             const struct ng_policy *policy, struct ng_result **ret_result,
+             struct ng_error *error) _must_check_;
+
+void ng_result_free(struct ng_result *result);
+void ng_result_freep(struct ng_result **result);
+
+/* Is any finding open at or above `least`? */
+bool ng_result_has_open(const struct ng_result *result, enum ng_severity least);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_POLICY_H
+#define NETGUARD_POLICY_H
+
+/* The policy: what an operator allows to be reachable, from where. Parsed from YAML, then
+ * immutable; lives in one arena. The language is documented in packaging/man/netguard-policy.md
+ * and policy/policy.schema.json. */
+
+#include "netguard/world.h"
+
+enum ng_severity { /* ascending */
+    NG_INFO,
+    NG_LOW,
+    NG_MEDIUM,
+    NG_HIGH,
+    NG_CRITICAL,
+};
+
+enum ng_action {
+    NG_ALLOW,
+    NG_ALERT,
+    NG_BLOCK,
+};
+
+enum ng_mode {
+    NG_MONITOR,
+    NG_ENFORCE,
+};
+
+/* "info" … "critical"; the parser returns -EINVAL for any other text. */
+const char *ng_severity_text(enum ng_severity severity);
+int ng_severity_parse(const char *text, enum ng_severity *ret_severity) _must_check_;
+const char *ng_action_text(enum ng_action action);
+
+/* Shell-style globs: `*` any run of characters, `?` one; no classes, no escapes. */
+bool ng_glob_match(const char *glob, const char *text);
+
+struct ng_strings {
+    const char *const *items;
+    size_t count;
+};
+
+/* One alternative of a zone: every key that is given must match. */
+struct ng_zone_match {
+    struct ng_strings interfaces;   /* globs; empty: any interface */
+    bool has_sources;               /* false: any source */
+    struct ng_addrset sources4, sources6; /* of `sources`, split by family */
+};
+
+struct ng_zone {
+    const char *id;
+    const struct ng_zone_match *matches; /* alternatives: any */
+    size_t n_matches;
+};
+
+/* The names of the built-in zones; `host` and `containers` are tested before the policy's
+ * own zones, `public` is what nothing else matched. */
+#define NG_ZONE_HOST "host"
+#define NG_ZONE_CONTAINERS "containers"
+#define NG_ZONE_PUBLIC "public"
+
+/* A resolved port item. Groups (@databases, cache) are already expanded. */
+struct ng_port_match {
+    bool any;             /* @any: every port of every protocol */
+    bool pair;            /* "8443->443": host port lo..hi AND container port == to */
+    uint8_t proto;        /* enum ng_proto; 0: every protocol */
+    uint16_t lo, hi;      /* inclusive */
+    uint16_t to;          /* only with pair */
+    const char *group;    /* "@databases" when it came from a group, else NULL */
+};
+
+/* Which containers, or which of the machine's own services. Every key that is given must
+ * match; a key with several patterns matches if any does. */
+struct ng_selector {
+    bool host;                     /* {host: …}: the machine's own services */
+    struct ng_strings process;     /* with host: globs on the process name; empty: all */
+    struct ng_strings name, image, service, stack, network; /* globs; empty: not asked */
+    const struct ng_label *labels; /* value is a glob */
+    size_t n_labels;
+};
+
+struct ng_rule_policy {
+    const char *id;
+    bool allow; /* else deny */
+    const struct ng_port_match *ports;
+    size_t n_ports;
+    struct ng_strings from;          /* zone ids, never empty */
+    const struct ng_selector *to;    /* any of; n_to == 0: any container (and see ng_judge) */
+    size_t n_to;
+    enum ng_action action;           /* of a deny: NG_ALERT or NG_BLOCK */
+    enum ng_severity severity;
+    const char *reason;              /* NULL: none */
+    const char *source;              /* file the rule stands in, for messages */
+    unsigned line;
+};
+
+struct ng_exception {
+    const char *rule;                /* id of a rule, or "default" */
+    const struct ng_selector *to;
+    size_t n_to;
+    int64_t until_s;                 /* first second that is no longer covered (until is inclusive, UTC); INT64_MAX: none */
+    const char *reason;
+};
+
+struct ng_policy {
+    struct ng_arena *arena;
+    bool built_in;                   /* no policy file: the built-in one */
+    enum ng_mode mode;
+    enum ng_action default_action;   /* what no rule names and public can reach */
+    enum ng_severity default_severity;
+    const struct ng_zone *zones;     /* the policy's own, in order; without the built-in ones */
+    size_t n_zones;
+    const struct ng_rule_policy *rules;
+    size_t n_rules;
+    const struct ng_exception *exceptions;
+    size_t n_exceptions;
+};
+
+/* One policy file as text. `name` is what messages call it. */
+struct ng_policy_text {
+    const char *name;
+    const char *bytes;
+    size_t len_bytes;
+};
+
+/* Parses the files in order (lists append, later scalars win) and validates the whole.
+ * -EINVAL with file:line:column in `error`; -E2BIG when a bound is exceeded; -ENOMEM.
+ * No file at all (count == 0) gives the built-in policy. */
+int ng_policy_parse(const struct ng_policy_text *texts, size_t count, struct ng_policy **ret_policy,
+                    struct ng_error *error) _must_check_;
+
+void ng_policy_free(struct ng_policy *policy);
+void ng_policy_freep(struct ng_policy **policy);
+
+/* `container` NULL and `process` the name (or NULL) for a service of the machine itself.
+ * True when any of the selectors matches. */
+bool ng_selector_match(const struct ng_selector *any_of, size_t count,
+                       const struct ng_container *container, const char *process);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_WORLD_H
+#define NETGUARD_WORLD_H
+
+/* The observed world: all that was read of one host at one time, as plain data.
+ *
+ * Written once by agent/observe (or read back from a snapshot file), immutable after
+ * that, freed at once with its arena. Every string is NUL-terminated, valid UTF-8 and
+ * bounded, but still hostile (a label may hold an escape sequence): whoever prints it
+ * escapes it. No string is NULL unless its comment says so. Nothing here ever holds a container's environment, command line or arguments. */
+
+#include "netguard/addr.h"
+
+/* Something that was not read and could change a verdict. */
+struct ng_gap {
+    const char *source; /* "docker", "nftables", "routes", "sockets", … */
+    const char *reason; /* one line: what is missing and what to do about it */
+};
+
+/* -- what the container engine says ------------------------------------------------------ */
+
+enum ng_proto { /* IANA protocol numbers */
+    NG_ICMP = 1,
+    NG_TCP = 6,
+    NG_UDP = 17,
+    NG_ICMP6 = 58,
+    NG_SCTP = 132,
+};
+
+/* A port as the engine has bound it (GET /containers/json: Ports with a PublicPort). */
+struct ng_published {
+    struct ng_addr host_addr; /* 0.0.0.0 or :: for any */
+    uint16_t host_port;       /* never 0 */
+    uint16_t container_port;
+    uint8_t proto; /* enum ng_proto: TCP, UDP or SCTP */
+};
+
+/* A container's place on one network. */
+struct ng_endpoint {
+    const char *network;    /* name */
+    const char *network_id; /* 64 hex digits, "" when not given */
+    struct ng_addr addr4, addr6; /* family 0: none */
+};
+
+/* A legacy or user-defined `--link`: this container reaches `to` under `alias`. */
+struct ng_link_to {
+    const char *to; /* the other container's name */
+    const char *alias;
+};
+
+struct ng_label {
+    const char *key, *value;
+};
+
+struct ng_container {
+    const char *id;      /* 64 hex digits */
+    const char *name;    /* without the leading slash */
+    const char *image;   /* as the engine prints it */
+    const char *service; /* swarm service, NULL: none (label com.docker.swarm.service.name) */
+    const char *stack;   /* NULL: none (label com.docker.stack.namespace) */
+    const char *network_mode;  /* HostConfig.NetworkMode: "default", "host", "container:<id>", … */
+    const char *network_of;    /* id of the container whose network it joined, NULL: its own */
+    const struct ng_label *labels; /* sorted by key */
+    size_t n_labels;
+    const struct ng_endpoint *endpoints; /* sorted by network name */
+    size_t n_endpoints;
+    const struct ng_published *published; /* sorted by proto, host port, family, host address, container port */
+    size_t n_published;
+    const struct ng_link_to *links; /* sorted by alias */
+    size_t n_links;
+};
+
+struct ng_network {
+    const char *id;
+    const char *name;
+    const char *driver; /* "bridge", "overlay", "host", "macvlan", … */
+    const char *bridge; /* name of the bridge link on this host, NULL: has none */
+    bool internal, ingress, attachable, ipv6;
+};
+
+struct ng_engine {
+    const char *endpoint;    /* "unix:///var/run/docker.sock" as asked or found */
+    const char *version;     /* "20.10.24" */
+    const char *api_version; /* the one spoken: "1.41" */
+    const char *name;        /* /info Name */
+    const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
+    bool swarm;              /* part of an active swarm */
+    bool rootless;
+    const struct ng_container *containers; /* running ones, sorted by name, then id */
+    size_t n_containers;
+    const struct ng_network *networks; /* sorted by name, then id */
+    size_t n_networks;
+};
+
+/* -- what the kernel says ----------------------------------------------------------------- */
+
+struct ng_link {
+    const char *name;
+    uint32_t index;
+    uint32_t master;  /* index of the bridge or bond it belongs to, 0: none */
+    const char *kind; /* "bridge", "veth", "vxlan", … ; "" for plain devices */
+    uint16_t type;    /* ARPHRD_… */
+    bool up, loopback;
+    bool xdp;          /* an XDP program is attached: it may drop or pass before all rules */
+    uint8_t rp_filter; /* IPv4 source validation in force, max(all, this): 0 off 1 strict 2 loose */
+    bool route_localnet; /* IPv4, all or this */
+    bool forwarding4, forwarding6;
+};
+
+struct ng_ifaddr {
+    struct ng_addr addr;
+    uint8_t prefix_len;
+    uint32_t link; /* index */
+};
+
+enum ng_route_type { /* RTN_… of linux/rtnetlink.h, same values */
+    NG_ROUTE_UNICAST = 1,
+    NG_ROUTE_LOCAL = 2,
+    NG_ROUTE_BROADCAST = 3,
+    NG_ROUTE_ANYCAST = 4,
+    NG_ROUTE_MULTICAST = 5,
+    NG_ROUTE_BLACKHOLE = 6,
+    NG_ROUTE_UNREACHABLE = 7,
+    NG_ROUTE_PROHIBIT = 8,
+    NG_ROUTE_THROW = 9,
+};
+
+struct ng_route {
+    struct ng_addr dst; /* host bits zero */
+    uint8_t prefix_len;
+    uint8_t type; /* enum ng_route_type */
+    uint8_t scope;
+    bool has_gateway;
+    uint32_t table;    /* 255 local, 254 main, 253 default, others */
+    uint32_t priority; /* metric, lower wins */
+    uint32_t oif;      /* link index, 0: none (first hop of a multipath route) */
+};
+
+/* A routing rule (ip rule). Selectors that are not set are 0. */
+struct ng_route_rule {
+    uint8_t family;
+    uint8_t action; /* FR_ACT_… of linux/fib_rules.h: 1 = to table, 8 = unreachable, … */
+    bool invert;
+    bool other_selectors; /* has selectors this structure does not carry (uid, ports, tos, …) */
+    uint32_t priority;
+    uint32_t table;
+    uint32_t fwmark, fwmask;
+    struct ng_addr src, dst; /* family 0: any */
+    uint8_t src_len, dst_len;
+    const char *iif, *oif; /* NULL: any */
+};
+
+/* A socket that takes packets from outside: TCP and SCTP in LISTEN, UDP unconnected. */
+struct ng_listener {
+    struct ng_addr addr; /* bound address; 0.0.0.0 or :: for any */
+    uint16_t port;
+    uint8_t proto;
+    bool v6only;       /* an IPv6 socket that takes no IPv4 */
+    uint32_t link;     /* bound to this device (index), 0: any */
+    uint32_t pid;      /* a process that holds it, 0: not known */
+    const char *process;      /* its comm, NULL: not known */
+    const char *container_id; /* of that process, from its cgroup; NULL: none or not known */
+};
+
+/* The nf_tables ruleset in the kernel's own words: the netlink messages of the dumps of
+ * tables, chains, sets, set elements, objects, flowtables and rules, one after the other, as received
+ * (struct nlmsghdr, host byte order). Kept raw, so that a later netguard that understands
+ * more decides an old snapshot better. */
+struct ng_nft_dump {
+    const uint8_t *bytes;
+    size_t len_bytes;
+    uint32_t generation; /* NFT_MSG_GETGEN before and after the dump */
+    bool read;           /* false: not observed, `gaps` says why */
+};
+
+struct ng_world {
+    struct ng_arena *arena; /* owns everything below and the world itself */
+    const char *host;       /* nodename */
+    int64_t time_s;         /* of the observation, seconds since the epoch, UTC */
+
+    const struct ng_gap *gaps; /* sorted by source, reason */
+    size_t n_gaps;
+    const char *no_engine; /* where an engine was looked for and not found, NULL: one was found or asked for */
+
+    const struct ng_engine *engines;
+    size_t n_engines;
+
+    const struct ng_link *links; /* sorted by index */
+    size_t n_links;
+    const struct ng_ifaddr *ifaddrs; /* sorted by link, family, address */
+    size_t n_ifaddrs;
+    const struct ng_route *routes; /* sorted by family, table, prefix length descending, dst, priority */
+    size_t n_routes;
+    const struct ng_route_rule *route_rules; /* sorted by family, priority */
+    size_t n_route_rules;
+    const struct ng_listener *listeners; /* sorted by proto, port, family, address, link */
+    size_t n_listeners;
+    bool links_read, routes_read, listeners_read; /* false: not observed, `gaps` says why */
+
+    struct ng_nft_dump nft;
+};
+
+void ng_world_free(struct ng_world *world); /* NULL-safe */
+void ng_world_freep(struct ng_world **world);
+
+#endif
