@@ -72,7 +72,8 @@ struct ng_addrset {
 };
 
 /* All of these return 0 or -ENOMEM. The result may share memory with the arguments. */
-int ng_addrset_range(struct ng_arena *arena, ng_u128 lo, ng_u128 hi, struct ng_addrset *ret_set) _must_check_;
+int ng_addrset_range(struct ng_arena *arena, ng_u128 lo, ng_u128 hi,
+                     struct ng_addrset *ret_set) _must_check_;
 int ng_addrset_from(struct ng_arena *arena, const struct ng_interval *any_order, size_t count,
                     struct ng_addrset *ret_set) _must_check_;
 int ng_addrset_union(struct ng_arena *arena, struct ng_addrset a, struct ng_addrset b,

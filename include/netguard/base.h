@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define _must_check_ __attribute__((warn_unused_result))
-#define _printf_(format, first) __attribute__((format(printf, format, first)))
-#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _must_check_          __attribute__((warn_unused_result))
+#define _printf_(text, first) __attribute__((format(printf, text, first)))
+#define _cleanup_(f)          __attribute__((cleanup(f)))
 
 /* Hands ownership on: yields the pointer and leaves NULL behind, so that a _cleanup_ of
  * the old owner does nothing. */

@@ -18,11 +18,11 @@ enum ng_kind {
 };
 
 enum ng_path { /* bits: how packets get there */
-    NG_PATH_DNAT = 1 << 0,
-    NG_PATH_PROXY = 1 << 1,
-    NG_PATH_LOCAL = 1 << 2,
-    NG_PATH_ROUTE = 1 << 3,
-    NG_PATH_IPVS = 1 << 4,
+               NG_PATH_DNAT = 1 << 0,
+               NG_PATH_PROXY = 1 << 1,
+               NG_PATH_LOCAL = 1 << 2,
+               NG_PATH_ROUTE = 1 << 3,
+               NG_PATH_IPVS = 1 << 4,
 };
 
 enum ng_reach_verdict {
@@ -42,8 +42,8 @@ enum ng_host_firewall {
 struct ng_decider {
     const char *table; /* "ip filter" */
     const char *chain;
-    uint64_t handle;   /* of the rule; 0: the chain's policy */
-    const char *rule;  /* text as nft prints it; "policy drop" for a policy */
+    uint64_t handle;  /* of the rule; 0: the chain's policy */
+    const char *rule; /* text as nft prints it; "policy drop" for a policy */
 };
 
 struct ng_port_range {
@@ -54,8 +54,9 @@ struct ng_reach {
     const char *zone;
     const char *interface;
     enum ng_reach_verdict verdict;
-    struct ng_addrset sources;  /* certainly get in (by some source port); of the exposure's family */
-    struct ng_addrset maybe;    /* could not be decided */
+    struct ng_addrset
+        sources;             /* certainly get in (by some source port); of the exposure's family */
+    struct ng_addrset maybe; /* could not be decided */
     const struct ng_port_range *source_ports; /* only where restricted, else NULL */
     size_t n_source_ports;
     const struct ng_decider *decided_by; /* NULL: routing or the absence of any rule decided */
@@ -65,17 +66,17 @@ struct ng_reach {
 };
 
 struct ng_exposure {
-    char id[17];                        /* 16 hex digits + NUL; see product contract */
+    char id[17]; /* 16 hex digits + NUL; see product contract */
     enum ng_kind kind;
     uint8_t family, proto;
-    struct ng_addr host_addr;           /* family 0: none */
-    uint16_t host_port;                 /* 0: none */
+    struct ng_addr host_addr;             /* family 0: none */
+    uint16_t host_port;                   /* 0: none */
     const struct ng_container *container; /* NULL: the machine itself */
-    struct ng_addr container_addr;      /* family 0: none */
-    uint16_t container_port;            /* 0: none */
-    const char *process;                /* of the listener, for host kinds; NULL: not known */
-    unsigned paths;                     /* enum ng_path bits */
-    const struct ng_reach *reach;       /* sorted by zone order, interface */
+    struct ng_addr container_addr;        /* family 0: none */
+    uint16_t container_port;              /* 0: none */
+    const char *process;                  /* of the listener, for host kinds; NULL: not known */
+    unsigned paths;                       /* enum ng_path bits */
+    const struct ng_reach *reach;         /* sorted by zone order, interface */
     size_t n_reach;
     enum ng_host_firewall ufw, firewalld;
 };
@@ -87,17 +88,17 @@ enum ng_finding_state {
 };
 
 struct ng_finding {
-    const char *id;       /* catalog id, "NG001" … (agent/print documents them) */
-    char key[17];         /* 16 hex digits of the hash of id, rule and exposure id */
-    const char *rule;     /* policy rule id, "default" for the policy's default */
+    const char *id;   /* catalog id, "NG001" … (agent/print documents them) */
+    char key[17];     /* 16 hex digits of the hash of id, rule and exposure id */
+    const char *rule; /* policy rule id, "default" for the policy's default */
     enum ng_severity severity;
     enum ng_action action; /* NG_ALERT or NG_BLOCK */
     enum ng_finding_state state;
     const struct ng_exposure *exposure;
-    const char *subject;  /* container name, or process name for the machine itself */
+    const char *subject;     /* container name, or process name for the machine itself */
     struct ng_strings zones; /* the zones from which it is reachable against the policy */
-    const char *message;  /* one line */
-    const char *fix;      /* one line or several, separated by \n */
+    const char *message;     /* one line */
+    const char *fix;         /* one line or several, separated by \n */
 };
 
 struct ng_result {
@@ -107,9 +108,11 @@ struct ng_result {
     bool complete;
     const struct ng_gap *gaps; /* the world's and the decoder's */
     size_t n_gaps;
-    const struct ng_exposure *exposures; /* sorted: container name (host last), proto, host port, family, host address */
+    const struct ng_exposure
+        *exposures; /* sorted: container name (host last), proto, host port, family, host address */
     size_t n_exposures;
-    const struct ng_finding *findings;   /* sorted: severity descending, subject, exposure order, rule */
+    const struct ng_finding
+        *findings; /* sorted: severity descending, subject, exposure order, rule */
     size_t n_findings;
 };
 

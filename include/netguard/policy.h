@@ -9,11 +9,11 @@
 #include "netguard/world.h"
 
 enum ng_severity { /* ascending */
-    NG_INFO,
-    NG_LOW,
-    NG_MEDIUM,
-    NG_HIGH,
-    NG_CRITICAL,
+                   NG_INFO,
+                   NG_LOW,
+                   NG_MEDIUM,
+                   NG_HIGH,
+                   NG_CRITICAL,
 };
 
 enum ng_action {
@@ -42,8 +42,8 @@ struct ng_strings {
 
 /* One alternative of a zone: every key that is given must match. */
 struct ng_zone_match {
-    struct ng_strings interfaces;   /* globs; empty: any interface */
-    bool has_sources;               /* false: any source */
+    struct ng_strings interfaces;         /* globs; empty: any interface */
+    bool has_sources;                     /* false: any source */
     struct ng_addrset sources4, sources6; /* of `sources`, split by family */
 };
 
@@ -55,27 +55,27 @@ struct ng_zone {
 
 /* The names of the built-in zones; `host` and `containers` are tested before the policy's
  * own zones, `public` is what nothing else matched. */
-#define NG_ZONE_HOST "host"
+#define NG_ZONE_HOST       "host"
 #define NG_ZONE_CONTAINERS "containers"
-#define NG_ZONE_PUBLIC "public"
+#define NG_ZONE_PUBLIC     "public"
 
 /* A resolved port item. Groups (@databases, cache) are already expanded. */
 struct ng_port_match {
-    bool any;             /* @any: every port of every protocol */
-    bool pair;            /* "8443->443": host port lo..hi AND container port == to */
-    uint8_t proto;        /* enum ng_proto; 0: every protocol */
-    uint16_t lo, hi;      /* inclusive */
-    uint16_t to;          /* only with pair */
-    const char *group;    /* "@databases" when it came from a group, else NULL */
+    bool any;          /* @any: every port of every protocol */
+    bool pair;         /* "8443->443": host port lo..hi AND container port == to */
+    uint8_t proto;     /* enum ng_proto; 0: every protocol */
+    uint16_t lo, hi;   /* inclusive */
+    uint16_t to;       /* only with pair */
+    const char *group; /* "@databases" when it came from a group, else NULL */
 };
 
 /* Which containers, or which of the machine's own services. Every key that is given must
  * match; a key with several patterns matches if any does. */
 struct ng_selector {
-    bool host;                     /* {host: …}: the machine's own services */
-    struct ng_strings process;     /* with host: globs on the process name; empty: all */
+    bool host;                 /* {host: …}: the machine's own services */
+    struct ng_strings process; /* with host: globs on the process name; empty: all */
     struct ng_strings name, image, service, stack, network; /* globs; empty: not asked */
-    const struct ng_label *labels; /* value is a glob */
+    const struct ng_label *labels;                          /* value is a glob */
     size_t n_labels;
 };
 
@@ -84,31 +84,32 @@ struct ng_rule_policy {
     bool allow; /* else deny */
     const struct ng_port_match *ports;
     size_t n_ports;
-    struct ng_strings from;          /* zone ids, never empty */
-    const struct ng_selector *to;    /* any of; n_to == 0: any container (and see ng_judge) */
+    struct ng_strings from;       /* zone ids, never empty */
+    const struct ng_selector *to; /* any of; n_to == 0: any container (and see ng_judge) */
     size_t n_to;
-    enum ng_action action;           /* of a deny: NG_ALERT or NG_BLOCK */
+    enum ng_action action; /* of a deny: NG_ALERT or NG_BLOCK */
     enum ng_severity severity;
-    const char *reason;              /* NULL: none */
-    const char *source;              /* file the rule stands in, for messages */
+    const char *reason; /* NULL: none */
+    const char *source; /* file the rule stands in, for messages */
     unsigned line;
 };
 
 struct ng_exception {
-    const char *rule;                /* id of a rule, or "default" */
+    const char *rule; /* id of a rule, or "default" */
     const struct ng_selector *to;
     size_t n_to;
-    int64_t until_s;                 /* first second that is no longer covered (until is inclusive, UTC); INT64_MAX: none */
+    int64_t until_s; /* first second that is no longer covered (until is inclusive, UTC); INT64_MAX:
+                        none */
     const char *reason;
 };
 
 struct ng_policy {
     struct ng_arena *arena;
-    bool built_in;                   /* no policy file: the built-in one */
+    bool built_in; /* no policy file: the built-in one */
     enum ng_mode mode;
-    enum ng_action default_action;   /* what no rule names and public can reach */
+    enum ng_action default_action; /* what no rule names and public can reach */
     enum ng_severity default_severity;
-    const struct ng_zone *zones;     /* the policy's own, in order; without the built-in ones */
+    const struct ng_zone *zones; /* the policy's own, in order; without the built-in ones */
     size_t n_zones;
     const struct ng_rule_policy *rules;
     size_t n_rules;

@@ -7,7 +7,8 @@
  * Written once by agent/observe (or read back from a snapshot file), immutable after
  * that, freed at once with its arena. Every string is NUL-terminated, valid UTF-8 and
  * bounded, but still hostile (a label may hold an escape sequence): whoever prints it
- * escapes it. No string is NULL unless its comment says so. Nothing here ever holds a container's environment, command line or arguments. */
+ * escapes it. No string is NULL unless its comment says so. Nothing here ever holds a container's
+ * environment, command line or arguments. */
 
 #include "netguard/addr.h"
 
@@ -20,11 +21,11 @@ struct ng_gap {
 /* -- what the container engine says ------------------------------------------------------ */
 
 enum ng_proto { /* IANA protocol numbers */
-    NG_ICMP = 1,
-    NG_TCP = 6,
-    NG_UDP = 17,
-    NG_ICMP6 = 58,
-    NG_SCTP = 132,
+                NG_ICMP = 1,
+                NG_TCP = 6,
+                NG_UDP = 17,
+                NG_ICMP6 = 58,
+                NG_SCTP = 132,
 };
 
 /* A port as the engine has bound it (GET /containers/json: Ports with a PublicPort). */
@@ -37,8 +38,8 @@ struct ng_published {
 
 /* A container's place on one network. */
 struct ng_endpoint {
-    const char *network;    /* name */
-    const char *network_id; /* 64 hex digits, "" when not given */
+    const char *network;         /* name */
+    const char *network_id;      /* 64 hex digits, "" when not given */
     struct ng_addr addr4, addr6; /* family 0: none */
 };
 
@@ -53,18 +54,19 @@ struct ng_label {
 };
 
 struct ng_container {
-    const char *id;      /* 64 hex digits */
-    const char *name;    /* without the leading slash */
-    const char *image;   /* as the engine prints it */
-    const char *service; /* swarm service, NULL: none (label com.docker.swarm.service.name) */
-    const char *stack;   /* NULL: none (label com.docker.stack.namespace) */
-    const char *network_mode;  /* HostConfig.NetworkMode: "default", "host", "container:<id>", … */
-    const char *network_of;    /* id of the container whose network it joined, NULL: its own */
+    const char *id;           /* 64 hex digits */
+    const char *name;         /* without the leading slash */
+    const char *image;        /* as the engine prints it */
+    const char *service;      /* swarm service, NULL: none (label com.docker.swarm.service.name) */
+    const char *stack;        /* NULL: none (label com.docker.stack.namespace) */
+    const char *network_mode; /* HostConfig.NetworkMode: "default", "host", "container:<id>", … */
+    const char *network_of;   /* id of the container whose network it joined, NULL: its own */
     const struct ng_label *labels; /* sorted by key */
     size_t n_labels;
     const struct ng_endpoint *endpoints; /* sorted by network name */
     size_t n_endpoints;
-    const struct ng_published *published; /* sorted by proto, host port, family, host address, container port */
+    const struct ng_published
+        *published; /* sorted by proto, host port, family, host address, container port */
     size_t n_published;
     const struct ng_link_to *links; /* sorted by alias */
     size_t n_links;
@@ -79,12 +81,12 @@ struct ng_network {
 };
 
 struct ng_engine {
-    const char *endpoint;    /* "unix:///var/run/docker.sock" as asked or found */
-    const char *version;     /* "20.10.24" */
-    const char *api_version; /* the one spoken: "1.41" */
-    const char *name;        /* /info Name */
+    const char *endpoint;         /* "unix:///var/run/docker.sock" as asked or found */
+    const char *version;          /* "20.10.24" */
+    const char *api_version;      /* the one spoken: "1.41" */
+    const char *name;             /* /info Name */
     const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
-    bool swarm;              /* part of an active swarm */
+    bool swarm;                   /* part of an active swarm */
     bool rootless;
     const struct ng_container *containers; /* running ones, sorted by name, then id */
     size_t n_containers;
@@ -114,15 +116,15 @@ struct ng_ifaddr {
 };
 
 enum ng_route_type { /* RTN_… of linux/rtnetlink.h, same values */
-    NG_ROUTE_UNICAST = 1,
-    NG_ROUTE_LOCAL = 2,
-    NG_ROUTE_BROADCAST = 3,
-    NG_ROUTE_ANYCAST = 4,
-    NG_ROUTE_MULTICAST = 5,
-    NG_ROUTE_BLACKHOLE = 6,
-    NG_ROUTE_UNREACHABLE = 7,
-    NG_ROUTE_PROHIBIT = 8,
-    NG_ROUTE_THROW = 9,
+                     NG_ROUTE_UNICAST = 1,
+                     NG_ROUTE_LOCAL = 2,
+                     NG_ROUTE_BROADCAST = 3,
+                     NG_ROUTE_ANYCAST = 4,
+                     NG_ROUTE_MULTICAST = 5,
+                     NG_ROUTE_BLACKHOLE = 6,
+                     NG_ROUTE_UNREACHABLE = 7,
+                     NG_ROUTE_PROHIBIT = 8,
+                     NG_ROUTE_THROW = 9,
 };
 
 struct ng_route {
@@ -155,16 +157,16 @@ struct ng_listener {
     struct ng_addr addr; /* bound address; 0.0.0.0 or :: for any */
     uint16_t port;
     uint8_t proto;
-    bool v6only;       /* an IPv6 socket that takes no IPv4 */
-    uint32_t link;     /* bound to this device (index), 0: any */
-    uint32_t pid;      /* a process that holds it, 0: not known */
+    bool v6only;              /* an IPv6 socket that takes no IPv4 */
+    uint32_t link;            /* bound to this device (index), 0: any */
+    uint32_t pid;             /* a process that holds it, 0: not known */
     const char *process;      /* its comm, NULL: not known */
     const char *container_id; /* of that process, from its cgroup; NULL: none or not known */
 };
 
 /* The nf_tables ruleset in the kernel's own words: the netlink messages of the dumps of
- * tables, chains, sets, set elements, objects, flowtables and rules, one after the other, as received
- * (struct nlmsghdr, host byte order). Kept raw, so that a later netguard that understands
+ * tables, chains, sets, set elements, objects, flowtables and rules, one after the other, as
+ * received (struct nlmsghdr, host byte order). Kept raw, so that a later netguard that understands
  * more decides an old snapshot better. */
 struct ng_nft_dump {
     const uint8_t *bytes;
@@ -180,7 +182,8 @@ struct ng_world {
 
     const struct ng_gap *gaps; /* sorted by source, reason */
     size_t n_gaps;
-    const char *no_engine; /* where an engine was looked for and not found, NULL: one was found or asked for */
+    const char *no_engine; /* where an engine was looked for and not found, NULL: one was found or
+                              asked for */
 
     const struct ng_engine *engines;
     size_t n_engines;
@@ -189,7 +192,8 @@ struct ng_world {
     size_t n_links;
     const struct ng_ifaddr *ifaddrs; /* sorted by link, family, address */
     size_t n_ifaddrs;
-    const struct ng_route *routes; /* sorted by family, table, prefix length descending, dst, priority */
+    const struct ng_route
+        *routes; /* sorted by family, table, prefix length descending, dst, priority */
     size_t n_routes;
     const struct ng_route_rule *route_rules; /* sorted by family, priority */
     size_t n_route_rules;

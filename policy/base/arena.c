@@ -71,8 +71,7 @@ static struct block *add_block(struct ng_arena *arena, size_t at_least) {
 
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) {
     size_t want;
-    if (__builtin_mul_overflow(count, size_bytes, &want) ||
-        want > SIZE_MAX - alignof(max_align_t))
+    if (__builtin_mul_overflow(count, size_bytes, &want) || want > SIZE_MAX - alignof(max_align_t))
         return NULL;
     if (want == 0)
         want = 1;
