@@ -35,6 +35,9 @@ const char *ng_action_text(enum ng_action action);
 /* Shell-style globs: `*` any run of characters, `?` one; no classes, no escapes. */
 bool ng_glob_match(const char *glob, const char *text);
 
+/* The known name that `text` is probably a slip of the pen for, or NULL. */
+const char *ng_near_name(const char *text, const char *const *names, size_t count);
+
 struct ng_strings {
     const char *const *items;
     size_t count;

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/observe/nft_decode.h"
+#include "agent/observe/nft_parts.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- attributes --------------------------------------------------------------------------- */
+
+static int collect(const uint8_t *bytes, size_t len, const struct nlattr **table, uint16_t max) {
+    memset(table, 0, sizeof(*table) * (max + 1U));
+    while (len >= sizeof(struct nlattr)) {
+        const struct nlattr *attribute = (const struct nlattr *)bytes;
+        if (attribute->nla_len < sizeof(struct nlattr) || attribute->nla_len > len)
+            return -EBADMSG;
+        uint16_t type = attribute->nla_type & NLA_TYPE_MASK;
+        if (type <= max)
+            table[type] = attribute;
+        size_t step = MNL_ALIGN(attribute->nla_len);
+        if (step >= len)
+            return 0;
+        bytes += step;
+        len -= step;
+    }
+    return len == 0 ? 0 : -EBADMSG;
+}
+
+int ng_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t max) {
+    return collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), table, max);
+}
+
+int ng_attributes(const struct nlmsghdr *message, size_t header_len_bytes,
+                  const struct nlattr **table, uint16_t max) {
+    size_t skip = MNL_NLMSG_HDRLEN + MNL_ALIGN(header_len_bytes);
+    if (message->nlmsg_len < skip)
+        return -EBADMSG;
+    return collect((const uint8_t *)message + skip, message->nlmsg_len - skip, table, max);
+}
+
+uint32_t ng_attr_u32(const struct nlattr *attribute, uint32_t fallback) {
+    uint32_t value;
+    if (!attribute || mnl_attr_get_payload_len(attribute) != sizeof(value))
+        return fallback;
+    memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
+    return be32toh(value);
+}
+
+uint64_t ng_attr_u64(const struct nlattr *attribute, uint64_t fallback) {
+    uint64_t value;
+    if (!attribute || mnl_attr_get_payload_len(attribute) != sizeof(value))
+        return fallback;
+    memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
+    return be64toh(value);
+}
+
+const char *ng_attr_text(const struct nlattr *attribute) {
+    if (!attribute)
+        return NULL;
+    size_t len = mnl_attr_get_payload_len(attribute);
+    const char *text = mnl_attr_get_payload(attribute);
+    return len > 0 && memchr(text, '\0', len) ? text : NULL;
+}
+
+/* -- tables and chains ---------------------------------------------------------------------- */
+
+static int table_family(uint8_t nfproto, enum ng_table_family *ret_family) {
+    switch (nfproto) {
+    case NFPROTO_IPV4:
+        *ret_family = NG_TABLE_IP;
+        return 0;
+    case NFPROTO_IPV6:
+        *ret_family = NG_TABLE_IP6;
+        return 0;
+    case NFPROTO_INET:
+        *ret_family = NG_TABLE_INET;
+        return 0;
+    case NFPROTO_NETDEV:
+        *ret_family = NG_TABLE_NETDEV;
+        return 0;
+    case NFPROTO_BRIDGE:
+        *ret_family = NG_TABLE_BRIDGE;
+        return 0;
+    case NFPROTO_ARP:
+        *ret_family = NG_TABLE_ARP;
+        return 0;
+    default:
+        return -EBADMSG;
+    }
+}
+
+/* Tables are few: a walk is quicker than an index. */
+static int find_table(const struct decoder *decoder, const struct nlmsghdr *message,
+                      const struct nlattr *name, uint32_t *ret_table) {
+    const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+    enum ng_table_family family;
+    const char *text = ng_attr_text(name);
+    if (!text || table_family(header->nfgen_family, &family) < 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < decoder->n_tables; i++)
+        if (decoder->tables[i].family == family && strcmp(decoder->tables[i].name, text) == 0) {
+            *ret_table = (uint32_t)i;
+            return 0;
+        }
+    return -EBADMSG;
+}
+
+static int add_table(struct decoder *decoder, const struct nlmsghdr *message) {
+    const struct nlattr *attributes[NFTA_TABLE_MAX + 1];
+    const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+    enum ng_table_family family;
+    int r = ng_attributes(message, sizeof(*header), attributes, NFTA_TABLE_MAX);
+    if (r < 0)
+        return r;
+    const char *name = ng_attr_text(attributes[NFTA_TABLE_NAME]);
+    if (!name || table_family(header->nfgen_family, &family) < 0)
+        return -EBADMSG;
+
+    struct ng_table *table = NG_ARENA_APPEND(decoder->arena, decoder->tables, decoder->n_tables,
+                                             decoder->tables_capacity);
+    char *own = ng_arena_strdup(decoder->arena, name);
+    if (!table || !own)
+        return -ENOMEM;
+    *table = (struct ng_table){
+        .family = family,
+        .name = own,
+        .dormant = ng_attr_u32(attributes[NFTA_TABLE_FLAGS], 0) & NFT_TABLE_F_DORMANT,
+    };
+    return 0;
+}
+
+/* include/uapi/linux/netfilter.h numbers the hooks per family. */
+static int hook_of(enum ng_table_family family, uint32_t number, enum ng_hook *ret_hook) {
+    static const enum ng_hook inet[] = {
+        [NF_INET_PRE_ROUTING] = NG_HOOK_PREROUTING,   [NF_INET_LOCAL_IN] = NG_HOOK_INPUT,
+        [NF_INET_FORWARD] = NG_HOOK_FORWARD,          [NF_INET_LOCAL_OUT] = NG_HOOK_OUTPUT,
+        [NF_INET_POST_ROUTING] = NG_HOOK_POSTROUTING, [NF_INET_INGRESS] = NG_HOOK_INGRESS,
+    };
+    static const enum ng_hook netdev[] = {
+        [NF_NETDEV_INGRESS] = NG_HOOK_INGRESS,
+        [NF_NETDEV_EGRESS] = NG_HOOK_EGRESS,
+    };
+    /* linux/netfilter_arp.h: in, out, forward. ARP never decides about IP packets. */
+    static const enum ng_hook arp[] = {NG_HOOK_INPUT, NG_HOOK_OUTPUT, NG_HOOK_FORWARD};
+
+    const enum ng_hook *hooks = family == NG_TABLE_NETDEV ? netdev
+                                : family == NG_TABLE_ARP  ? arp
+                                                          : inet;
+    size_t count = family == NG_TABLE_NETDEV ? ARRAY_SIZE(netdev)
+                   : family == NG_TABLE_ARP  ? ARRAY_SIZE(arp)
+                                             : ARRAY_SIZE(inet);
+    if (number >= count)
+        return -EBADMSG;
+    *ret_hook = hooks[number];
+    return 0;
+}
+
+static int add_device(struct decoder *decoder, struct ng_chain *chain, size_t *capacity,
+                      const struct nlattr *attribute) {
+    /* A wildcard device (since 6.17) comes without the final NUL. */
+    const char *name = mnl_attr_get_payload(attribute);
+    size_t len = mnl_attr_get_payload_len(attribute);
+    bool wildcard = !memchr(name, '\0', len);
+    char *own = ng_arena_printf(decoder->arena, "%.*s%s", (int)len, name, wildcard ? "*" : "");
+    const char **devices = (const char **)chain->devices;
+    const char **slot =
+        own ? NG_ARENA_APPEND(decoder->arena, devices, chain->n_devices, *capacity) : NULL;
+    if (!slot)
+        return -ENOMEM;
+    *slot = own;
+    chain->devices = devices;
+    return 0;
+}
+
+static int read_hook(struct decoder *decoder, struct ng_chain *chain, const struct nlattr *nest) {
+    const struct nlattr *attributes[NFTA_HOOK_MAX + 1];
+    int r = ng_nested(nest, attributes, NFTA_HOOK_MAX);
+    if (r < 0)
+        return r;
+    chain->base = true;
+    chain->priority = (int32_t)ng_attr_u32(attributes[NFTA_HOOK_PRIORITY], 0);
+    r = hook_of(decoder->tables[chain->table].family,
+                ng_attr_u32(attributes[NFTA_HOOK_HOOKNUM], UINT32_MAX), &chain->hook);
+    if (r < 0)
+        return r;
+
+    size_t capacity = 0;
+    const struct nlattr *device;
+    if (attributes[NFTA_HOOK_DEVS]) {
+        mnl_attr_for_each_nested(device, attributes[NFTA_HOOK_DEVS]) {
+            r = add_device(decoder, chain, &capacity, device);
+            if (r < 0)
+                return r;
+        }
+    } else if (attributes[NFTA_HOOK_DEV]) {
+        return add_device(decoder, chain, &capacity, attributes[NFTA_HOOK_DEV]);
+    }
+    return 0;
+}
+
+static int add_chain(struct decoder *decoder, const struct nlmsghdr *message) {
+    const struct nlattr *attributes[NFTA_CHAIN_MAX + 1];
+    uint32_t table;
+    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
+    if (r == 0)
+        r = find_table(decoder, message, attributes[NFTA_CHAIN_TABLE], &table);
+    if (r < 0)
+        return r;
+    const char *name = ng_attr_text(attributes[NFTA_CHAIN_NAME]);
+    if (!name)
+        return -EBADMSG;
+
+    char *own = ng_arena_strdup(decoder->arena, name);
+    struct ng_chain *chain = NG_ARENA_APPEND(decoder->arena, decoder->chains, decoder->n_chains,
+                                             decoder->chains_capacity);
+    if (!own || !chain)
+        return -ENOMEM;
+    *chain = (struct ng_chain){.table = table, .name = own};
+    if (!attributes[NFTA_CHAIN_HOOK])
+        return 0;
+
+    chain->policy_drop = ng_attr_u32(attributes[NFTA_CHAIN_POLICY], NF_ACCEPT) == NF_DROP;
+    const char *type = ng_attr_text(attributes[NFTA_CHAIN_TYPE]);
+    if (type && strcmp(type, "nat") == 0)
+        chain->type = NG_CHAIN_NAT;
+    else if (type && strcmp(type, "route") == 0)
+        chain->type = NG_CHAIN_ROUTE;
+    return read_hook(decoder, chain, attributes[NFTA_CHAIN_HOOK]);
+}
+
+static int compare_chain(const struct ng_chain *chain, uint32_t table, const char *name) {
+    if (chain->table != table)
+        return chain->table < table ? -1 : 1;
+    return strcmp(chain->name, name);
+}
+
+static int compare_chain_index(const void *left, const void *right, void *context) {
+    const struct decoder *decoder = context;
+    const struct ng_chain *b = &decoder->chains[*(const uint32_t *)right];
+    return compare_chain(&decoder->chains[*(const uint32_t *)left], b->table, b->name);
+}
+
+static int index_chains(struct decoder *decoder) {
+    decoder->chains_by_name =
+        ng_arena_alloc(decoder->scratch, decoder->n_chains, sizeof(*decoder->chains_by_name));
+    if (!decoder->chains_by_name)
+        return -ENOMEM;
+    for (size_t i = 0; i < decoder->n_chains; i++)
+        decoder->chains_by_name[i] = (uint32_t)i;
+    qsort_r(decoder->chains_by_name, decoder->n_chains, sizeof(*decoder->chains_by_name),
+            compare_chain_index, decoder);
+    return 0;
+}
+
+static int find_chain(const struct decoder *decoder, uint32_t table, const char *name,
+                      uint32_t *ret_chain) {
+    size_t lo = 0, hi = decoder->n_chains;
+    while (lo < hi) {
+        size_t middle = lo + (hi - lo) / 2;
+        uint32_t index = decoder->chains_by_name[middle];
+        int order = compare_chain(&decoder->chains[index], table, name);
+        if (order == 0) {
+            *ret_chain = index;
+            return 0;
+        }
+        if (order < 0)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return -EBADMSG;
+}
+
+int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlattr *data,
+                      struct ng_verdict *ret_verdict) {
+    const struct nlattr *attributes[NFTA_VERDICT_MAX + 1];
+    int r = ng_nested(data, attributes, NFTA_VERDICT_MAX);
+    if (r < 0)
+        return r;
+    if (!attributes[NFTA_VERDICT_CODE])
+        return -EBADMSG;
+    int32_t code = (int32_t)ng_attr_u32(attributes[NFTA_VERDICT_CODE], 0);
+
+    struct ng_verdict verdict = {0};
+    switch (code) {
+    case NFT_CONTINUE:
+        verdict.kind = NG_VERDICT_CONTINUE;
+        break;
+    case NFT_RETURN:
+        verdict.kind = NG_VERDICT_RETURN;
+        break;
+    case NF_ACCEPT:
+        verdict.kind = NG_VERDICT_ACCEPT;
+        break;
+    case NF_DROP:
+        verdict.kind = NG_VERDICT_DROP;
+        break;
+    case NFT_JUMP:
+    case NFT_GOTO: {
+        verdict.kind = code == NFT_JUMP ? NG_VERDICT_JUMP : NG_VERDICT_GOTO;
+        const char *chain = ng_attr_text(attributes[NFTA_VERDICT_CHAIN]);
+        if (!chain)
+            return -EBADMSG;
+        r = find_chain(decoder, table, chain, &verdict.chain);
+        if (r < 0)
+            return r;
+        break;
+    }
+    default:
+        /* NF_QUEUE with a queue number in the upper half, and whatever a later kernel adds. */
+        verdict.kind = NG_VERDICT_UNKNOWN;
+        verdict.text = (code & NF_VERDICT_MASK) == NF_QUEUE ? "queue" : "unknown verdict";
+    }
+    *ret_verdict = verdict;
+    return 0;
+}
+
+/* -- rules ------------------------------------------------------------------------------- */
+
+static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
+    const struct nlattr *attributes[NFTA_RULE_MAX + 1];
+    uint32_t table, chain;
+    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_RULE_MAX);
+    if (r == 0)
+        r = find_table(decoder, message, attributes[NFTA_RULE_TABLE], &table);
+    if (r < 0)
+        return r;
+    const char *chain_name = ng_attr_text(attributes[NFTA_RULE_CHAIN]);
+    if (!chain_name)
+        return -EBADMSG;
+    r = find_chain(decoder, table, chain_name, &chain);
+    if (r < 0)
+        return r;
+
+    struct op_list list = {.arena = decoder->arena};
+    if (attributes[NFTA_RULE_EXPRESSIONS]) {
+        r = ng_decode_expressions(decoder, table, attributes[NFTA_RULE_EXPRESSIONS], &list);
+        if (r < 0)
+            return r;
+    }
+    struct ng_rule *rule = NG_ARENA_APPEND(decoder->scratch, decoder->rules, decoder->n_rules,
+                                           decoder->rules_capacity);
+    if (!rule)
+        return -ENOMEM;
+    *rule = (struct ng_rule){
+        .chain = chain,
+        .handle = ng_attr_u64(attributes[NFTA_RULE_HANDLE], 0),
+        .ops = list.ops,
+        .n_ops = list.count,
+    };
+    return 0;
+}
+
+/* Rules come in the order of their chain, but nothing promises that a chain's rules come
+ * in one piece: put them together without changing that order. */
+static int group_rules(struct decoder *decoder, struct ng_rule **ret_rules) {
+    struct ng_rule *grouped = ng_arena_alloc(decoder->arena, decoder->n_rules, sizeof(*grouped));
+    size_t *next = ng_arena_alloc(decoder->scratch, decoder->n_chains, sizeof(*next));
+    if (!grouped || !next)
+        return -ENOMEM;
+    for (size_t i = 0; i < decoder->n_rules; i++)
+        decoder->chains[decoder->rules[i].chain].n_rules++;
+    size_t first = 0;
+    for (size_t i = 0; i < decoder->n_chains; i++) {
+        decoder->chains[i].first_rule = next[i] = first;
+        first += decoder->chains[i].n_rules;
+    }
+    for (size_t i = 0; i < decoder->n_rules; i++)
+        grouped[next[decoder->rules[i].chain]++] = decoder->rules[i];
+    *ret_rules = grouped;
+    return 0;
+}
+
+/* -- messages -------------------------------------------------------------------------------- */
+
+typedef int (*message_fn)(struct decoder *decoder, const struct nlmsghdr *message);
+
+static int add_set(struct decoder *decoder, const struct nlmsghdr *message) {
+    const struct nlattr *attributes[NFTA_SET_MAX + 1];
+    uint32_t table;
+    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
+    if (r == 0)
+        r = find_table(decoder, message, attributes[NFTA_SET_TABLE], &table);
+    return r < 0 ? r : ng_decode_set(decoder, table, message);
+}
+
+static int add_set_elements(struct decoder *decoder, const struct nlmsghdr *message) {
+    const struct nlattr *attributes[NFTA_SET_ELEM_LIST_MAX + 1];
+    uint32_t table;
+    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
+    if (r == 0)
+        r = find_table(decoder, message, attributes[NFTA_SET_ELEM_LIST_TABLE], &table);
+    return r < 0 ? r : ng_decode_set_elements(decoder, table, message);
+}
+
+/* Runs `fn` over all messages of one type. */
+static int each_message(struct decoder *decoder, const struct ng_nft_dump *dump, uint16_t type,
+                        message_fn fn, struct ng_error *error) {
+    size_t at = 0;
+    while (dump->len_bytes - at >= sizeof(struct nlmsghdr)) {
+        const struct nlmsghdr *message = (const struct nlmsghdr *)(dump->bytes + at);
+        size_t left = dump->len_bytes - at;
+        if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg) ||
+            message->nlmsg_len > left)
+            return ng_error_set(error, -EBADMSG, "nftables",
+                                "the dump is torn at byte %zu: a message claims %u of %zu bytes",
+                                at, message->nlmsg_len, left);
+        if (message->nlmsg_type == type) {
+            int r = fn(decoder, message);
+            if (r == -ENOMEM)
+                return ng_error_set(error, r, "nftables", "out of memory");
+            if (r < 0)
+                return ng_error_set(error, r, "nftables",
+                                    "the message at byte %zu of the dump (type %u) contradicts "
+                                    "the rest or is torn",
+                                    at, type & 0xffU);
+        }
+        size_t step = MNL_ALIGN(message->nlmsg_len);
+        at = step > left ? dump->len_bytes : at + step;
+    }
+    if (at != dump->len_bytes)
+        return ng_error_set(error, -EBADMSG, "nftables", "the dump ends inside a message");
+    return 0;
+}
+
+#define NFT_TYPE(message) ((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | (message)))
+
+/* What refers to something comes after it: rules after the sets they look into, verdict
+ * maps after the chains they jump to. */
+static int decode_all(struct decoder *decoder, const struct ng_nft_dump *dump,
+                      struct ng_error *error) {
+    int r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWTABLE), add_table, error);
+    if (r == 0)
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWCHAIN), add_chain, error);
+    if (r == 0)
+        r = index_chains(decoder);
+    if (r == 0)
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSET), add_set, error);
+    if (r == 0) {
+        ng_sets_sort(decoder);
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSETELEM), add_set_elements, error);
+    }
+    if (r == 0)
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWRULE), add_rule, error);
+    return r;
+}
+
+int ng_nft_decode(const struct ng_nft_dump *dump, struct ng_ruleset **ret_ruleset,
+                  struct ng_error *error) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
+    struct ng_ruleset *ruleset = arena ? ng_arena_alloc(arena, 1, sizeof(*ruleset)) : NULL;
+    if (!scratch || !ruleset)
+        return ng_error_set(error, -ENOMEM, "nftables", "out of memory");
+
+    struct decoder decoder = {.arena = arena, .scratch = scratch};
+    struct ng_rule *rules = NULL;
+    int r = decode_all(&decoder, dump, error);
+    if (r == 0)
+        r = group_rules(&decoder, &rules);
+    if (r < 0)
+        return ng_error_set(error, r, "nftables", "out of memory");
+
+    *ruleset = (struct ng_ruleset){
+        .tables = decoder.tables,
+        .n_tables = decoder.n_tables,
+        .chains = decoder.chains,
+        .n_chains = decoder.n_chains,
+        .rules = rules,
+        .n_rules = decoder.n_rules,
+    };
+    ruleset->arena = TAKE_PTR(arena);
+    *ret_ruleset = ruleset;
+    return 0;
+}

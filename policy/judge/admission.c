@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/judge/parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Who gets in to one exposure: one question to the engine per destination that leads to it
+ * and interface it can be asked from; the outcomes that reach it against those that do not. */
+
+/* An outcome, with whether it reaches the exposure. */
+struct verdict {
+    struct ng_outcome outcome;
+    unsigned path; /* enum ng_path bit; 0: does not get in */
+};
+
+struct tally {
+    struct ng_arena *arena; /* of this exposure, gone when it is decided */
+    struct ng_region certain, possible;
+    struct verdict *verdicts;
+    size_t n_verdicts, verdicts_capacity;
+    struct ng_undecided *undecided;
+    size_t n_undecided, undecided_capacity;
+};
+
+/* -- does an outcome get in? ----------------------------------------------------------------------
+ */
+
+static bool is_container_addr(const struct ng_container *container, uint8_t family, ng_u128 addr) {
+    bool has_any = false;
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        struct ng_addr own =
+            family == NG_IP4 ? container->endpoints[i].addr4 : container->endpoints[i].addr6;
+        if (own.family && own.value == addr)
+            return true;
+        has_any = has_any || own.family;
+    }
+    /* A container that shares another's network tells no address of its own. */
+    return !has_any;
+}
+
+/* The engine's daemon may hold a published port's socket without ever accepting, when
+ * docker-proxy is switched off; the proxy itself is a process of another name. */
+static bool serves(const struct ng_listener *listener) {
+    return !listener->process || strcmp(listener->process, "dockerd") != 0;
+}
+
+/* 1 in, 0 not in, -1 cannot be told. */
+static int socket_takes(const struct judgement *judgement, const struct ng_exposure *exposure,
+                        const struct ng_outcome *outcome, uint32_t iif) {
+    const struct ng_world *world = judgement->world;
+    if (!world->listeners_read)
+        return -1;
+    for (size_t i = 0; i < world->n_listeners; i++)
+        if (ng_listener_takes(&world->listeners[i], exposure->family, exposure->proto,
+                              outcome->daddr, outcome->dport, iif) &&
+            (exposure->kind != NG_KIND_PUBLISHED || serves(&world->listeners[i])))
+            return 1;
+    return 0;
+}
+
+/* Sets the path by which an outcome gets in; -1 where it cannot be told. */
+static int path_of(const struct judgement *judgement, const struct ng_exposure *exposure,
+                   const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path) {
+    unsigned path = 0;
+    int takes = 1;
+    if (outcome->fate == NG_FATE_LOCAL) {
+        takes = socket_takes(judgement, exposure, outcome, iif);
+        path = exposure->kind == NG_KIND_PUBLISHED ? NG_PATH_PROXY : NG_PATH_LOCAL;
+    } else if (outcome->fate == NG_FATE_FORWARDED && exposure->kind == NG_KIND_PUBLISHED &&
+               outcome->translated && outcome->dport == exposure->container_port &&
+               is_container_addr(exposure->container, exposure->family, outcome->daddr)) {
+        path = NG_PATH_DNAT;
+    }
+    *ret_path = takes ? path : 0;
+    return takes < 0 ? -1 : 0;
+}
+
+/* -- asking
+ * ------------------------------------------------------------------------------------------ */
+
+static int note_undecided(struct tally *tally, struct ng_undecided undecided) {
+    struct ng_undecided *own = NG_ARENA_APPEND(tally->arena, tally->undecided, tally->n_undecided,
+                                               tally->undecided_capacity);
+    if (!own)
+        return -ENOMEM;
+    *own = undecided;
+    return 0;
+}
+
+/* One destination: adds to the tally who gets in there. */
+static int ask(const struct judgement *judgement, const struct ng_exposure *exposure,
+               const struct arrival *arrival, ng_u128 daddr, struct tally *tally) {
+    struct ng_question question = {
+        .family = exposure->family,
+        .proto = exposure->proto,
+        .iif = arrival->link->index,
+        .daddr = daddr,
+        .dport = exposure->host_port,
+    };
+    struct ng_answer answer;
+    int r = ng_reach_ask(judgement->engine, &question, tally->arena, &answer);
+    if (r < 0)
+        return r;
+
+    struct ng_region in = {0}, out = {0};
+    for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
+        const struct ng_outcome *outcome = &answer.outcomes[i];
+        unsigned path;
+        bool untold = path_of(judgement, exposure, outcome, question.iif, &path) < 0;
+        struct verdict *verdict = NG_ARENA_APPEND(tally->arena, tally->verdicts, tally->n_verdicts,
+                                                  tally->verdicts_capacity);
+        if (!verdict)
+            return -ENOMEM;
+        *verdict = (struct verdict){*outcome, path};
+        if (untold)
+            r = note_undecided(tally, (struct ng_undecided){.rule = NG_NONE,
+                                                            .what = "who listens is not known",
+                                                            .region = outcome->region});
+        if (r == 0 && path)
+            r = ng_region_union(tally->arena, in, outcome->region, &in);
+        if (r == 0 && (!path || untold))
+            r = ng_region_union(tally->arena, out, outcome->region, &out);
+    }
+    for (size_t i = 0; r == 0 && i < answer.n_undecided; i++)
+        r = note_undecided(tally, answer.undecided[i]);
+    if (r == 0)
+        r = ng_region_union(tally->arena, tally->possible, in, &tally->possible);
+    if (r == 0)
+        r = ng_region_subtract(tally->arena, in, out, &in);
+    return r < 0 ? r : ng_region_union(tally->arena, tally->certain, in, &tally->certain);
+}
+
+static bool is_link_local6(struct ng_addr addr) {
+    return addr.family == NG_IP6 && addr.value >> 118 == 0x3fa; /* fe80::/10 */
+}
+
+/* Which addresses lead to the exposure: its own, or (bound to any) every address of this
+ * host, since each answers on each interface; those that no rule tells apart count once. */
+static int destinations(const struct judgement *judgement, const struct ng_exposure *exposure,
+                        const struct ng_link *link, struct ng_arena *arena, ng_u128 **ret_addrs,
+                        size_t *ret_count) {
+    const struct ng_world *world = judgement->world;
+    ng_u128 *addrs = ng_arena_alloc(arena, world->n_ifaddrs + 1, sizeof(*addrs));
+    if (!addrs)
+        return -ENOMEM;
+    *ret_addrs = addrs;
+    if (!ng_addr_is_any(exposure->host_addr)) {
+        addrs[0] = exposure->host_addr.value;
+        *ret_count = 1;
+        return 0;
+    }
+    /* The interface's own first: the answer for them is the one to show. */
+    size_t n = 0;
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < world->n_ifaddrs; i++) {
+            const struct ng_ifaddr *ifaddr = &world->ifaddrs[i];
+            bool own = ifaddr->link == link->index;
+            if (ifaddr->addr.family == exposure->family && own == (pass == 0) &&
+                (own || !is_link_local6(ifaddr->addr)))
+                addrs[n++] = ifaddr->addr.value;
+        }
+    *ret_count = ng_reach_distinct(judgement->engine, exposure->family, addrs, n);
+    return 0;
+}
+
+/* -- deciders
+ * ---------------------------------------------------------------------------------------- */
+
+static bool decided(const struct ng_outcome *outcome) {
+    return outcome->by_rule != NG_NONE || outcome->by_chain != NG_NONE;
+}
+
+static int make_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
+                        struct ng_decider *ret_decider) {
+    const struct ng_ruleset *ruleset = judgement->ruleset;
+    const struct ng_rule *rule =
+        outcome->by_rule == NG_NONE ? NULL : &ruleset->rules[outcome->by_rule];
+    const struct ng_chain *chain = &ruleset->chains[rule ? rule->chain : outcome->by_chain];
+    const struct ng_table *table = &ruleset->tables[chain->table];
+    struct ng_decider decider = {
+        .table = ng_arena_printf(judgement->arena, "%s %s", ng_table_family_text(table->family),
+                                 table->name),
+        .chain = chain->name,
+        .handle = rule ? rule->handle : 0,
+        .rule = rule                 ? ng_rule_text(judgement->arena, ruleset, rule)
+                : chain->policy_drop ? "policy drop"
+                                     : "policy accept",
+    };
+    if (!decider.table || !decider.rule)
+        return -ENOMEM;
+    *ret_decider = decider;
+    return 0;
+}
+
+static int compare_deciders(const void *left, const void *right) {
+    const struct ng_decider *a = left, *b = right;
+    int order = strcmp(a->table, b->table);
+    if (order == 0)
+        order = strcmp(a->chain, b->chain);
+    return order ? order : a->handle < b->handle ? -1 : a->handle > b->handle;
+}
+
+/* Of those who come from the zone, does this outcome concern any? */
+static int concerns(struct tally *tally, struct ng_region region, struct ng_addrset zone,
+                    bool *ret_concerns) {
+    struct ng_addrset addrs;
+    int r = ng_region_addrs(tally->arena, region, &addrs);
+    if (r == 0)
+        r = ng_addrset_intersect(tally->arena, addrs, zone, &addrs);
+    if (r == 0)
+        *ret_concerns = !ng_addrset_empty(addrs);
+    return r;
+}
+
+/* The outcome of the lowest address: of those who get in, or where nobody does of those who
+ * are dropped. */
+static int first_outcome(struct tally *tally, bool in, struct ng_addrset zone,
+                         const struct ng_outcome **ret_outcome) {
+    const struct ng_outcome *first = NULL;
+    ng_u128 lowest = 0;
+    for (size_t i = 0; i < tally->n_verdicts; i++) {
+        const struct verdict *verdict = &tally->verdicts[i];
+        if ((verdict->path != 0) != in || (!in && verdict->outcome.fate != NG_FATE_DROPPED))
+            continue;
+        struct ng_addrset addrs;
+        int r = ng_region_addrs(tally->arena, verdict->outcome.region, &addrs);
+        if (r == 0)
+            r = ng_addrset_intersect(tally->arena, addrs, zone, &addrs);
+        if (r < 0)
+            return r;
+        if (!ng_addrset_empty(addrs) && (!first || addrs.intervals[0].lo < lowest)) {
+            first = &verdict->outcome;
+            lowest = addrs.intervals[0].lo;
+        }
+    }
+    *ret_outcome = first;
+    return 0;
+}
+
+static int list_deciders(const struct judgement *judgement, struct tally *tally,
+                         const struct arrival *arrival, bool ip6, struct ng_reach *reach) {
+    bool any_in = !ng_addrset_empty(reach->sources) || !ng_addrset_empty(reach->maybe);
+    const struct ng_outcome *first;
+    int r = first_outcome(tally, any_in, arrival->routable[ip6], &first);
+    if (r < 0)
+        return r;
+    if (first && decided(first)) {
+        struct ng_decider *by = ng_arena_alloc(judgement->arena, 1, sizeof(*by));
+        r = by ? make_decider(judgement, first, by) : -ENOMEM;
+        if (r < 0)
+            return r;
+        reach->decided_by = by;
+    }
+
+    struct ng_decider *all = ng_arena_alloc(judgement->arena, tally->n_verdicts, sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < tally->n_verdicts; i++) {
+        const struct ng_outcome *outcome = &tally->verdicts[i].outcome;
+        /* Who admits matters where packets get in, who drops everywhere. */
+        bool relevant =
+            decided(outcome) && (tally->verdicts[i].path || outcome->fate == NG_FATE_DROPPED);
+        if (relevant)
+            r = concerns(tally, outcome->region, arrival->routable[ip6], &relevant);
+        for (size_t k = 0; relevant && k < i; k++)
+            relevant = tally->verdicts[k].outcome.by_rule != outcome->by_rule ||
+                       tally->verdicts[k].outcome.by_chain != outcome->by_chain;
+        if (r == 0 && relevant)
+            r = make_decider(judgement, outcome, &all[n++]);
+        if (r < 0)
+            return r;
+    }
+    if (n)
+        qsort(all, n, sizeof(*all), compare_deciders);
+    reach->deciders = all;
+    reach->n_deciders = n;
+    return 0;
+}
+
+/* -- what could not be decided
+ * ----------------------------------------------------------------------- */
+
+static int undecided_text(const struct judgement *judgement, const struct ng_undecided *undecided,
+                          const char **ret_text) {
+    const char *what = undecided->what;
+    if (!what && undecided->op)
+        what = ng_op_text(judgement->arena, judgement->ruleset, undecided->op);
+    if (what && undecided->rule != NG_NONE) {
+        const struct ng_rule *rule = &judgement->ruleset->rules[undecided->rule];
+        const struct ng_chain *chain = &judgement->ruleset->chains[rule->chain];
+        const struct ng_table *table = &judgement->ruleset->tables[chain->table];
+        what = ng_arena_printf(judgement->arena, "%s (%s %s %s handle %llu)", what,
+                               ng_table_family_text(table->family), table->name, chain->name,
+                               (unsigned long long)rule->handle);
+    }
+    *ret_text = what;
+    return what ? 0 : -ENOMEM;
+}
+
+static int compare_texts(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static int list_unsure(const struct judgement *judgement, struct tally *tally,
+                       struct ng_reach *reach) {
+    if (ng_addrset_empty(reach->maybe) || tally->n_undecided == 0)
+        return 0;
+    const char **items = ng_arena_alloc(judgement->arena, tally->n_undecided, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    size_t n = 0, kept = 0;
+    for (size_t i = 0; i < tally->n_undecided; i++) {
+        bool relevant = false;
+        int r = concerns(tally, tally->undecided[i].region, reach->maybe, &relevant);
+        if (r == 0 && relevant)
+            r = undecided_text(judgement, &tally->undecided[i], &items[n++]);
+        if (r < 0)
+            return r;
+    }
+    if (n)
+        qsort(items, n, sizeof(*items), compare_texts);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || strcmp(items[kept - 1], items[i]) != 0)
+            items[kept++] = items[i];
+    reach->unsure = (struct ng_strings){items, kept};
+    return 0;
+}
+
+/* -- one arrival
+ * --------------------------------------------------------------------------------------- */
+
+static int copy_set(struct ng_arena *arena, struct ng_addrset set, struct ng_addrset *ret_set) {
+    return ng_addrset_from(arena, set.intervals, set.count, ret_set);
+}
+
+/* Source ports, where not every one of them gets in alike. */
+static int list_source_ports(const struct judgement *judgement, struct ng_region region,
+                             struct ng_reach *reach) {
+    bool all_alike =
+        region.count == 1 && region.bands[0].lo == 0 && region.bands[0].hi == UINT16_MAX;
+    if (region.count == 0 || all_alike)
+        return 0;
+    struct ng_port_range *ports = ng_arena_alloc(judgement->arena, region.count, sizeof(*ports));
+    if (!ports)
+        return -ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < region.count; i++) {
+        const struct ng_band *band = &region.bands[i];
+        if (n && ports[n - 1].hi + 1U == band->lo)
+            ports[n - 1].hi = band->hi;
+        else
+            ports[n++] = (struct ng_port_range){band->lo, band->hi};
+    }
+    /* Every port gets somebody in, only not the same: no port is excluded. */
+    if (n == 1 && ports[0].lo == 0 && ports[0].hi == UINT16_MAX)
+        return 0;
+    reach->source_ports = ports;
+    reach->n_source_ports = n;
+    return 0;
+}
+
+static int conclude(const struct judgement *judgement, struct tally *tally,
+                    const struct arrival *arrival, bool ip6, struct ng_reach *reach) {
+    struct ng_arena *arena = tally->arena;
+    struct ng_region zone, routable, certain, missing;
+    struct ng_addrset sources, possible, maybe;
+    int r = ng_region_make(arena, 0, UINT16_MAX, arrival->sources[ip6], &zone);
+    if (r == 0)
+        r = ng_region_make(arena, 0, UINT16_MAX, arrival->routable[ip6], &routable);
+    if (r == 0)
+        r = ng_region_intersect(arena, tally->certain, zone, &certain);
+    if (r == 0)
+        r = ng_region_subtract(arena, routable, certain, &missing);
+    if (r == 0)
+        r = ng_region_addrs(arena, certain, &sources);
+    if (r == 0)
+        r = ng_region_addrs(arena, tally->possible, &possible);
+    if (r == 0)
+        r = ng_addrset_intersect(arena, possible, arrival->sources[ip6], &possible);
+    if (r == 0)
+        r = ng_addrset_subtract(arena, possible, sources, &maybe);
+    if (r == 0)
+        r = copy_set(judgement->arena, sources, &reach->sources);
+    if (r == 0)
+        r = copy_set(judgement->arena, maybe, &reach->maybe);
+    if (r < 0)
+        return r;
+
+    if (!ng_addrset_empty(sources))
+        reach->verdict = ng_region_empty(missing) ? NG_REACHABLE : NG_PARTLY;
+    else
+        reach->verdict = ng_addrset_empty(maybe) ? NG_BLOCKED : NG_UNKNOWN;
+    r = list_source_ports(judgement, certain, reach);
+    if (r == 0)
+        r = list_deciders(judgement, tally, arrival, ip6, reach);
+    return r < 0 ? r : list_unsure(judgement, tally, reach);
+}
+
+/* Nothing can be said: everyone may get in. */
+static int conclude_blind(const struct judgement *judgement, const struct arrival *arrival,
+                          bool ip6, struct ng_reach *reach) {
+    const char **reason = ng_arena_alloc(judgement->arena, 1, sizeof(*reason));
+    if (!reason)
+        return -ENOMEM;
+    reason[0] = judgement->blind;
+    reach->verdict = NG_UNKNOWN;
+    reach->maybe = arrival->sources[ip6];
+    reach->unsure = (struct ng_strings){reason, 1};
+    return 0;
+}
+
+/* -- host firewalls
+ * --------------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Admitted by a rule of ufw's own chains? */
+static bool ufw_admits(const struct judgement *judgement, const struct ng_outcome *outcome) {
+    if (outcome->by_rule == NG_NONE)
+        return false;
+    const struct ng_rule *rule = &judgement->ruleset->rules[outcome->by_rule];
+    return starts_with(judgement->ruleset->chains[rule->chain].name, "ufw");
+}
+
+static void judge_firewalls(const struct judgement *judgement, const struct tally *tally,
+                            struct ng_exposure *exposure) {
+    for (size_t i = 0; i < tally->n_verdicts; i++) {
+        const struct verdict *verdict = &tally->verdicts[i];
+        if (!verdict->path)
+            continue;
+        if (exposure->ufw != NG_FIREWALL_ABSENT && !ufw_admits(judgement, &verdict->outcome))
+            exposure->ufw = NG_FIREWALL_BYPASSED;
+        /* firewalld lets every packet pass that somebody else has translated. */
+        if (exposure->firewalld != NG_FIREWALL_ABSENT && verdict->outcome.translated)
+            exposure->firewalld = NG_FIREWALL_BYPASSED;
+    }
+}
+
+/* -- one exposure
+ * ------------------------------------------------------------------------------------ */
+
+static int tally_link(const struct judgement *judgement, struct ng_exposure *exposure,
+                      const struct arrival *arrival, struct tally *tally) {
+    ng_u128 *addrs;
+    size_t n;
+    int r = destinations(judgement, exposure, arrival->link, tally->arena, &addrs, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = ask(judgement, exposure, arrival, addrs[i], tally);
+    for (size_t i = 0; r == 0 && i < tally->n_verdicts; i++)
+        exposure->paths |= tally->verdicts[i].path;
+    if (r == 0)
+        judge_firewalls(judgement, tally, exposure);
+    return r;
+}
+
+int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
+    bool ip6 = exposure->family == NG_IP6;
+    _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
+    struct ng_reach *reach =
+        ng_arena_alloc(judgement->arena, judgement->n_arrivals, sizeof(*reach));
+    if (!scratch || !reach)
+        return -ENOMEM;
+    exposure->ufw = judgement->ufw[ip6] ? NG_FIREWALL_HONOURED : NG_FIREWALL_ABSENT;
+    exposure->firewalld = judgement->firewalld ? NG_FIREWALL_HONOURED : NG_FIREWALL_ABSENT;
+
+    size_t n = 0;
+    for (size_t i = 0; i < judgement->n_arrivals; i++) {
+        const struct arrival *arrival = &judgement->arrivals[i];
+        if (ng_addrset_empty(arrival->sources[ip6]))
+            continue;
+        struct ng_reach *own = &reach[n++];
+        *own = (struct ng_reach){.zone = arrival->zone, .interface = arrival->link->name};
+        int r;
+        if (judgement->blind) {
+            r = conclude_blind(judgement, arrival, ip6, own);
+        } else {
+            struct tally tally = {.arena = scratch};
+            r = tally_link(judgement, exposure, arrival, &tally);
+            if (r == 0)
+                r = conclude(judgement, &tally, arrival, ip6, own);
+        }
+        if (r < 0)
+            return r;
+    }
+    exposure->reach = reach;
+    exposure->n_reach = n;
+    return 0;
+}

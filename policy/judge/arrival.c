@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/judge/parts.h"
+#include "policy/reach/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_engine_bridge(const struct ng_world *world, const char *name) {
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_networks; k++) {
+            const char *bridge = world->engines[i].networks[k].bridge;
+            if (bridge && strcmp(bridge, name) == 0)
+                return true;
+        }
+    return false;
+}
+
+/* Traffic between containers is asked about only where the policy has a word on it: it
+ * multiplies the questions by the number of networks. */
+static bool policy_names_containers(const struct ng_policy *policy) {
+    for (size_t i = 0; i < policy->n_rules; i++)
+        for (size_t k = 0; k < policy->rules[i].from.count; k++)
+            if (strcmp(policy->rules[i].from.items[k], NG_ZONE_CONTAINERS) == 0)
+                return true;
+    return false;
+}
+
+static bool interface_matches(const struct ng_zone_match *match, const char *name) {
+    if (match->interfaces.count == 0)
+        return true;
+    for (size_t i = 0; i < match->interfaces.count; i++)
+        if (ng_glob_match(match->interfaces.items[i], name))
+            return true;
+    return false;
+}
+
+static int add_arrival(struct judgement *judgement, const char *zone, const struct ng_link *link,
+                       const struct ng_addrset sources[static 2]) {
+    if (ng_addrset_empty(sources[0]) && ng_addrset_empty(sources[1]))
+        return 0;
+    struct arrival *arrival = NG_ARENA_APPEND(judgement->arena, judgement->arrivals,
+                                              judgement->n_arrivals, judgement->arrivals_capacity);
+    if (!arrival)
+        return -ENOMEM;
+    *arrival = (struct arrival){
+        .zone = zone,
+        .link = link,
+        .sources = {sources[0], sources[1]},
+        .routable = {sources[0], sources[1]},
+    };
+    struct ng_addrset valid;
+    int r = ng_route_sources(judgement->world, link, judgement->arena, &valid);
+    return r < 0 ? r
+                 : ng_addrset_intersect(judgement->arena, sources[0], valid, &arrival->routable[0]);
+}
+
+/* What one zone takes of the sources that no zone before it has taken. */
+static int take_zone(struct judgement *judgement, const struct ng_zone *zone,
+                     const struct ng_link *link, struct ng_addrset left[static 2]) {
+    struct ng_arena *arena = judgement->arena;
+    struct ng_addrset taken[2] = {{0}, {0}};
+    for (size_t i = 0; i < zone->n_matches; i++) {
+        const struct ng_zone_match *match = &zone->matches[i];
+        if (!interface_matches(match, link->name))
+            continue;
+        struct ng_addrset asked[2] = {left[0], left[1]};
+        int r = 0;
+        if (match->has_sources) {
+            r = ng_addrset_intersect(arena, left[0], match->sources4, &asked[0]);
+            if (r == 0)
+                r = ng_addrset_intersect(arena, left[1], match->sources6, &asked[1]);
+        }
+        for (unsigned family = 0; r == 0 && family < 2; family++)
+            r = ng_addrset_union(arena, taken[family], asked[family], &taken[family]);
+        if (r < 0)
+            return r;
+    }
+    for (unsigned family = 0; family < 2; family++) {
+        int r = ng_addrset_subtract(arena, left[family], taken[family], &left[family]);
+        if (r < 0)
+            return r;
+    }
+    return add_arrival(judgement, zone->id, link, taken);
+}
+
+static int arrivals_of_link(struct judgement *judgement, const struct ng_link *link,
+                            bool containers_asked) {
+    struct ng_addrset left[2];
+    int r = ng_addrset_range(judgement->arena, 0, ng_family_max(NG_IP4), &left[0]);
+    if (r == 0)
+        r = ng_addrset_range(judgement->arena, 0, ng_family_max(NG_IP6), &left[1]);
+    if (r < 0)
+        return r;
+    if (is_engine_bridge(judgement->world, link->name))
+        return containers_asked ? add_arrival(judgement, NG_ZONE_CONTAINERS, link, left) : 0;
+    for (size_t i = 0; r == 0 && i < judgement->policy->n_zones; i++)
+        r = take_zone(judgement, &judgement->policy->zones[i], link, left);
+    return r < 0 ? r : add_arrival(judgement, NG_ZONE_PUBLIC, link, left);
+}
+
+static size_t zone_order(const struct ng_policy *policy, const char *zone) {
+    if (strcmp(zone, NG_ZONE_CONTAINERS) == 0)
+        return 0;
+    for (size_t i = 0; i < policy->n_zones; i++)
+        if (strcmp(zone, policy->zones[i].id) == 0)
+            return i + 1;
+    return policy->n_zones + 1;
+}
+
+static int compare_arrivals(const void *left, const void *right, void *context) {
+    const struct arrival *a = left, *b = right;
+    size_t zone_a = zone_order(context, a->zone), zone_b = zone_order(context, b->zone);
+    if (zone_a != zone_b)
+        return zone_a < zone_b ? -1 : 1;
+    return strcmp(a->link->name, b->link->name);
+}
+
+int ng_find_arrivals(struct judgement *judgement) {
+    const struct ng_world *world = judgement->world;
+    bool containers_asked = policy_names_containers(judgement->policy);
+    for (size_t i = 0; i < world->n_links; i++) {
+        const struct ng_link *link = &world->links[i];
+        /* IP sees the bridge or bond, not its ports. */
+        if (link->loopback || !link->up || link->master)
+            continue;
+        int r = arrivals_of_link(judgement, link, containers_asked);
+        if (r < 0)
+            return r;
+    }
+    if (judgement->n_arrivals)
+        qsort_r(judgement->arrivals, judgement->n_arrivals, sizeof(*judgement->arrivals),
+                compare_arrivals, (void *)judgement->policy);
+    return 0;
+}

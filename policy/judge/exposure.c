@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/judge/parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ng_hash_text(char ret_hex[static 17], const char *const *texts, size_t count) {
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a offset basis and prime */
+    for (size_t i = 0; i < count; i++)
+        for (const char *c = texts[i];; c++) {
+            hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+            if (!*c)
+                break;
+        }
+    snprintf(ret_hex, 17, "%016llx", (unsigned long long)hash);
+}
+
+static void set_id(struct ng_exposure *exposure) {
+    char addr[NG_ADDR_TEXT] = "", host_port[8], container_port[8];
+    if (exposure->host_addr.family)
+        ng_addr_text(exposure->host_addr, addr);
+    snprintf(host_port, sizeof(host_port), "%u", exposure->host_port);
+    snprintf(container_port, sizeof(container_port), "%u", exposure->container_port);
+    const struct ng_container *container = exposure->container;
+    const char *who = !container ? "" : container->service ? container->service : container->name;
+    const char *texts[] = {ng_kind_text(exposure->kind),
+                           ng_family_text(exposure->family),
+                           ng_proto_text(exposure->proto),
+                           addr,
+                           host_port,
+                           who,
+                           container_port};
+    ng_hash_text(exposure->id, texts, ARRAY_SIZE(texts));
+}
+
+static int add_exposure(struct judgement *judgement, struct ng_exposure exposure) {
+    struct ng_exposure *own =
+        NG_ARENA_APPEND(judgement->arena, judgement->exposures, judgement->n_exposures,
+                        judgement->exposures_capacity);
+    if (!own)
+        return -ENOMEM;
+    set_id(&exposure);
+    *own = exposure;
+    return 0;
+}
+
+/* -- published ports
+ * --------------------------------------------------------------------------------- */
+
+/* The container's address of this family, else of the other: docker-proxy leads IPv6
+ * clients to IPv4 containers. */
+static struct ng_addr container_addr(const struct ng_container *container, uint8_t family) {
+    struct ng_addr other = {0};
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        struct ng_addr addr4 = container->endpoints[i].addr4, addr6 = container->endpoints[i].addr6;
+        struct ng_addr wanted = family == NG_IP4 ? addr4 : addr6;
+        if (wanted.family)
+            return wanted;
+        if (!other.family)
+            other = family == NG_IP4 ? addr6 : addr4;
+    }
+    return other;
+}
+
+static int add_published(struct judgement *judgement, const struct ng_container *container) {
+    for (size_t i = 0; i < container->n_published; i++) {
+        const struct ng_published *published = &container->published[i];
+        int r = add_exposure(
+            judgement, (struct ng_exposure){
+                           .kind = NG_KIND_PUBLISHED,
+                           .family = published->host_addr.family,
+                           .proto = published->proto,
+                           .host_addr = published->host_addr,
+                           .host_port = published->host_port,
+                           .container = container,
+                           .container_addr = container_addr(container, published->host_addr.family),
+                           .container_port = published->container_port,
+                       });
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* -- listening sockets
+ * ------------------------------------------------------------------------------- */
+
+bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
+                       ng_u128 daddr, uint16_t dport, uint32_t iif) {
+    if (listener->proto != proto || listener->port != dport ||
+        (listener->link && listener->link != iif))
+        return false;
+    if (listener->addr.family == family)
+        return ng_addr_is_any(listener->addr) || listener->addr.value == daddr;
+    /* An IPv6 socket takes IPv4 too, unless it says otherwise. */
+    return family == NG_IP4 && ng_addr_is_any(listener->addr) && !listener->v6only;
+}
+
+static const struct ng_container *find_container(const struct ng_world *world, const char *id) {
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_containers; k++)
+            if (strcmp(world->engines[i].containers[k].id, id) == 0)
+                return &world->engines[i].containers[k];
+    return NULL;
+}
+
+struct published_key {
+    uint16_t port;
+    uint8_t proto;
+    struct ng_addr addr;
+};
+
+static int compare_published(const void *left, const void *right) {
+    const struct published_key *a = left, *b = right;
+    if (a->port != b->port)
+        return a->port < b->port ? -1 : 1;
+    return (int)a->proto - (int)b->proto;
+}
+
+struct published_list {
+    struct published_key *keys; /* sorted by port, proto */
+    size_t count;
+};
+
+/* Is this socket the engine's own for a port that it publishes? */
+static bool is_published(const struct published_list *list, const struct ng_listener *listener) {
+    struct published_key key = {.port = listener->port, .proto = listener->proto};
+    size_t lo = 0, hi = list->count;
+    while (lo < hi) {
+        size_t middle = lo + (hi - lo) / 2;
+        if (compare_published(&list->keys[middle], &key) < 0)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    for (; lo < list->count && compare_published(&list->keys[lo], &key) == 0; lo++)
+        if (ng_addr_equal(list->keys[lo].addr, listener->addr) ||
+            (ng_addr_is_any(list->keys[lo].addr) && ng_addr_is_any(listener->addr)))
+            return true;
+    return false;
+}
+
+static int list_published(struct judgement *judgement, struct published_list *ret_list) {
+    struct published_key *keys =
+        ng_arena_alloc(judgement->arena, judgement->n_exposures, sizeof(*keys));
+    if (!keys)
+        return -ENOMEM;
+    for (size_t i = 0; i < judgement->n_exposures; i++) {
+        const struct ng_exposure *exposure = &judgement->exposures[i];
+        keys[i] = (struct published_key){exposure->host_port, exposure->proto, exposure->host_addr};
+    }
+    if (judgement->n_exposures)
+        qsort(keys, judgement->n_exposures, sizeof(*keys), compare_published);
+    *ret_list = (struct published_list){keys, judgement->n_exposures};
+    return 0;
+}
+
+static int add_listener(struct judgement *judgement, const struct ng_listener *listener,
+                        struct ng_addr addr) {
+    const struct ng_container *container =
+        listener->container_id ? find_container(judgement->world, listener->container_id) : NULL;
+    return add_exposure(judgement, (struct ng_exposure){
+                                       .kind = container ? NG_KIND_HOST_NETWORK : NG_KIND_HOST,
+                                       .family = addr.family,
+                                       .proto = listener->proto,
+                                       .host_addr = addr,
+                                       .host_port = listener->port,
+                                       .container = container,
+                                       .container_port = container ? listener->port : 0,
+                                       .process = listener->process,
+                                   });
+}
+
+static int add_listeners(struct judgement *judgement) {
+    struct published_list published;
+    int r = list_published(judgement, &published);
+    for (size_t i = 0; r == 0 && i < judgement->world->n_listeners; i++) {
+        const struct ng_listener *listener = &judgement->world->listeners[i];
+        if (is_published(&published, listener))
+            continue;
+        r = add_listener(judgement, listener, listener->addr);
+        bool both =
+            listener->addr.family == NG_IP6 && ng_addr_is_any(listener->addr) && !listener->v6only;
+        if (r == 0 && both)
+            r = add_listener(judgement, listener, (struct ng_addr){.family = NG_IP4});
+    }
+    return r;
+}
+
+/* -- order
+ * ------------------------------------------------------------------------------------------- */
+
+static int compare_exposures(const void *left, const void *right) {
+    const struct ng_exposure *a = left, *b = right;
+    if (!a->container != !b->container)
+        return a->container ? -1 : 1;
+    int order = a->container ? strcmp(a->container->name, b->container->name) : 0;
+    if (order)
+        return order;
+    if (a->proto != b->proto)
+        return a->proto < b->proto ? -1 : 1;
+    if (a->host_port != b->host_port)
+        return a->host_port < b->host_port ? -1 : 1;
+    if (a->family != b->family)
+        return a->family < b->family ? -1 : 1;
+    if (a->host_addr.value != b->host_addr.value)
+        return a->host_addr.value < b->host_addr.value ? -1 : 1;
+    if (a->container_port != b->container_port)
+        return a->container_port < b->container_port ? -1 : 1;
+    /* Sockets that share a port (SO_REUSEPORT) differ in their process at most. */
+    order = strcmp(a->process ? a->process : "", b->process ? b->process : "");
+    return order ? order : strcmp(a->id, b->id);
+}
+
+/* Several sockets on one port, or one port told twice, are one exposure. */
+static void drop_doubles(struct judgement *judgement) {
+    size_t kept = 0;
+    for (size_t i = 0; i < judgement->n_exposures; i++)
+        if (kept == 0 || strcmp(judgement->exposures[kept - 1].id, judgement->exposures[i].id) != 0)
+            judgement->exposures[kept++] = judgement->exposures[i];
+    judgement->n_exposures = kept;
+}
+
+int ng_find_exposures(struct judgement *judgement) {
+    int r = 0;
+    for (size_t i = 0; i < judgement->world->n_engines; i++)
+        for (size_t k = 0; r == 0 && k < judgement->world->engines[i].n_containers; k++)
+            r = add_published(judgement, &judgement->world->engines[i].containers[k]);
+    if (r == 0)
+        r = add_listeners(judgement);
+    if (r < 0)
+        return r;
+    if (judgement->n_exposures)
+        qsort(judgement->exposures, judgement->n_exposures, sizeof(*judgement->exposures),
+              compare_exposures);
+    drop_doubles(judgement);
+    return 0;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/judge/parts.h"
+
+#include <errno.h>
+#include <string.h>
+
+const char *ng_kind_text(enum ng_kind kind) {
+    static const char *const texts[] = {
+        [NG_KIND_PUBLISHED] = "published",
+        [NG_KIND_INGRESS] = "ingress",
+        [NG_KIND_HOST_NETWORK] = "host-network",
+        [NG_KIND_HOST] = "host",
+        [NG_KIND_DIRECT] = "direct",
+        [NG_KIND_L2] = "l2",
+    };
+    return texts[kind];
+}
+
+const char *ng_path_text(enum ng_path one_bit) {
+    switch (one_bit) {
+    case NG_PATH_DNAT:
+        return "dnat";
+    case NG_PATH_PROXY:
+        return "proxy";
+    case NG_PATH_LOCAL:
+        return "local";
+    case NG_PATH_ROUTE:
+        return "route";
+    case NG_PATH_IPVS:
+        return "ipvs";
+    }
+    return "?";
+}
+
+const char *ng_reach_verdict_text(enum ng_reach_verdict verdict) {
+    static const char *const texts[] = {
+        [NG_REACHABLE] = "reachable",
+        [NG_PARTLY] = "partly",
+        [NG_BLOCKED] = "blocked",
+        [NG_UNKNOWN] = "unknown",
+    };
+    return texts[verdict];
+}
+
+const char *ng_host_firewall_text(enum ng_host_firewall state) {
+    static const char *const texts[] = {
+        [NG_FIREWALL_ABSENT] = "absent",
+        [NG_FIREWALL_HONOURED] = "honoured",
+        [NG_FIREWALL_BYPASSED] = "bypassed",
+    };
+    return texts[state];
+}
+
+const char *ng_finding_state_text(enum ng_finding_state state) {
+    static const char *const texts[] = {
+        [NG_OPEN] = "open",
+        [NG_STATE_BLOCKED] = "blocked",
+        [NG_EXCEPTED] = "excepted",
+    };
+    return texts[state];
+}
+
+const char *ng_proto_text(uint8_t proto) {
+    switch (proto) {
+    case NG_ICMP:
+        return "icmp";
+    case NG_TCP:
+        return "tcp";
+    case NG_UDP:
+        return "udp";
+    case NG_ICMP6:
+        return "icmp6";
+    case NG_SCTP:
+        return "sctp";
+    default:
+        return "?";
+    }
+}
+
+const char *ng_family_text(uint8_t family) {
+    return family == NG_IP4 ? "ip" : "ip6";
+}
+
+/* Without these parts of the world, or with a packet filter that was not read beside the one
+ * that was, no answer could be trusted. */
+static const char *blindness(const struct ng_world *world) {
+    if (!world->nft.read)
+        return "the nf_tables ruleset was not read";
+    if (!world->links_read || !world->routes_read)
+        return "links, addresses or routes were not read";
+    for (size_t i = 0; i < world->n_gaps; i++)
+        if (strcmp(world->gaps[i].source, "xtables") == 0)
+            return "iptables-legacy tables are live and were not read";
+    return NULL;
+}
+
+static bool jumps_to(const struct ng_ruleset *ruleset, const struct ng_chain *chain,
+                     const char *prefix) {
+    for (size_t i = 0; i < chain->n_rules; i++) {
+        const struct ng_rule *rule = &ruleset->rules[chain->first_rule + i];
+        for (size_t k = 0; k < rule->n_ops; k++) {
+            const struct ng_op *op = &rule->ops[k];
+            bool jump = op->kind == NG_OP_VERDICT && (op->verdict.kind == NG_VERDICT_JUMP ||
+                                                      op->verdict.kind == NG_VERDICT_GOTO);
+            if (jump &&
+                strncmp(ruleset->chains[op->verdict.chain].name, prefix, strlen(prefix)) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* ufw is in force where the input chain leads into its chains ("ufw-…", "ufw6-…"), firewalld
+ * where its table is. */
+static void find_host_firewalls(struct judgement *judgement) {
+    const struct ng_ruleset *ruleset = judgement->ruleset;
+    for (size_t i = 0; i < ruleset->n_chains; i++) {
+        const struct ng_chain *chain = &ruleset->chains[i];
+        const struct ng_table *table = &ruleset->tables[chain->table];
+        if (table->family == NG_TABLE_INET && strcmp(table->name, "firewalld") == 0 &&
+            !table->dormant)
+            judgement->firewalld = true;
+        if (!chain->base || chain->hook != NG_HOOK_INPUT)
+            continue;
+        if (table->family == NG_TABLE_IP && jumps_to(ruleset, chain, "ufw-"))
+            judgement->ufw[0] = true;
+        if (table->family == NG_TABLE_IP6 && jumps_to(ruleset, chain, "ufw6-"))
+            judgement->ufw[1] = true;
+    }
+}
+
+static int judge(struct judgement *judgement) {
+    find_host_firewalls(judgement);
+    int r = ng_find_arrivals(judgement);
+    if (r == 0)
+        r = ng_find_exposures(judgement);
+    for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
+        r = ng_decide_reach(judgement, &judgement->exposures[i]);
+    return r < 0 ? r : ng_find_findings(judgement);
+}
+
+int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
+             const struct ng_policy *policy, struct ng_result **ret_result,
+             struct ng_error *error) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    _cleanup_(ng_reach_freep) struct ng_engine_state *engine = NULL;
+    struct ng_result *result = arena ? ng_arena_alloc(arena, 1, sizeof(*result)) : NULL;
+    int r = result ? ng_reach_new(world, ruleset, &engine) : -ENOMEM;
+    struct judgement judgement = {
+        .arena = arena,
+        .world = world,
+        .ruleset = ruleset,
+        .policy = policy,
+        .engine = engine,
+        .blind = blindness(world),
+    };
+    if (r == 0)
+        r = judge(&judgement);
+    if (r < 0)
+        return ng_error_set(error, r, "judge", "out of memory");
+    *result = (struct ng_result){
+        .world = world,
+        .policy = policy,
+        .complete = world->n_gaps == 0,
+        .gaps = world->gaps,
+        .n_gaps = world->n_gaps,
+        .exposures = judgement.exposures,
+        .n_exposures = judgement.n_exposures,
+        .findings = judgement.findings,
+        .n_findings = judgement.n_findings,
+    };
+    result->arena = TAKE_PTR(arena);
+    *ret_result = result;
+    return 0;
+}
+
+void ng_result_free(struct ng_result *result) {
+    if (result)
+        ng_arena_free(result->arena);
+}
+
+void ng_result_freep(struct ng_result **result) {
+    ng_result_free(*result);
+    *result = NULL;
+}
+
+bool ng_result_has_open(const struct ng_result *result, enum ng_severity least) {
+    for (size_t i = 0; i < result->n_findings; i++)
+        if (result->findings[i].state == NG_OPEN && result->findings[i].severity >= least)
+            return true;
+    return false;
+}

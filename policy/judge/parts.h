@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_JUDGE_PARTS_H
+#define NETGUARD_JUDGE_PARTS_H
+
+/* What the files of the judgement share, in the order the data runs: arrival.c (from where),
+ * exposure.c (what is there to reach), admission.c (who gets in), findings.c (may he). */
+
+#include "netguard/judge.h"
+#include "netguard/reach.h"
+
+/* Packets of one zone coming in by one interface. */
+struct arrival {
+    const char *zone;
+    const struct ng_link *link;
+    struct ng_addrset sources[2];  /* [family == NG_IP6]: who belongs to the zone */
+    struct ng_addrset routable[2]; /* those of them that routing lets in by this interface */
+};
+
+struct judgement {
+    struct ng_arena *arena; /* of the result */
+    const struct ng_world *world;
+    const struct ng_ruleset *ruleset;
+    const struct ng_policy *policy;
+    const struct ng_engine_state *engine;
+    const char *blind;      /* why nothing can be decided at all, NULL: it can */
+    bool ufw[2], firewalld; /* is it in force; ufw per family */
+
+    struct arrival *arrivals; /* sorted by zone order, interface */
+    size_t n_arrivals, arrivals_capacity;
+    struct ng_exposure *exposures;
+    size_t n_exposures, exposures_capacity;
+    struct ng_finding *findings;
+    size_t n_findings, findings_capacity;
+};
+
+/* All return 0 or -ENOMEM. */
+int ng_find_arrivals(struct judgement *judgement) _must_check_;
+int ng_find_exposures(struct judgement *judgement) _must_check_;
+int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) _must_check_;
+int ng_find_findings(struct judgement *judgement) _must_check_;
+
+/* Does a socket that is bound like this take the packet? */
+bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
+                       ng_u128 daddr, uint16_t dport, uint32_t iif);
+
+/* 16 hex digits of FNV-1a (64 bits) over the texts, each ended by a NUL. */
+void ng_hash_text(char ret_hex[static 17], const char *const *texts, size_t count);
+
+#endif
