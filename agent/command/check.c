@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "agent/command/command.h"
+#include "agent/observe/nft_decode.h"
+#include "agent/observe/observe.h"
+#include "agent/policy_files.h"
+#include "agent/print/print.h"
+
+enum {
+    WIDTH_MAX = 160, /* longer lines are hard to read, however wide the terminal is */
+};
+
+static bool wants_color(enum ng_color when) {
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    if (when != NG_COLOR_AUTO)
+        return when == NG_COLOR_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+static unsigned table_width(void) {
+    struct winsize size;
+
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return NG_TABLE_WIDTH;
+    return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+}
+
+static int print_result(const struct ng_result *result, const struct ng_policy_files *files,
+                        const struct ng_options *options) {
+    static int (*const formats[])(FILE *, const struct ng_result *,
+                                  const struct ng_print_options *) = {
+        [NG_FORMAT_TABLE] = ng_print_table,
+        [NG_FORMAT_JSON] = ng_print_json,
+    };
+    struct ng_print_options looks = {
+        .policy = files->summary,
+        .width = table_width(),
+        .color = wants_color(options->color),
+        .verbose = options->verbose,
+    };
+
+    return formats[options->format](stdout, result, &looks);
+}
+
+static enum ng_exit fail(const struct ng_error *error, enum ng_exit status) {
+    ng_diagnose(error);
+    return status;
+}
+
+/* The whole of netguard in one view: policy, world, ruleset, result, output, status. The
+ * policy comes first, so that a mistake in it is told at once and nothing is read in vain. */
+enum ng_exit ng_command_check(const struct ng_options *options) {
+    _cleanup_(ng_policy_files_freep) struct ng_policy_files *files = NULL;
+    _cleanup_(ng_policy_freep) struct ng_policy *policy = NULL;
+    _cleanup_(ng_world_freep) struct ng_world *world = NULL;
+    _cleanup_(ng_ruleset_freep) struct ng_ruleset *ruleset = NULL;
+    _cleanup_(ng_result_freep) struct ng_result *result = NULL;
+    struct ng_observe_options where = {.docker_endpoint = options->docker};
+    struct ng_error error = {0};
+
+    if (ng_policy_files_read(options->policy, NG_POLICY_DIRECTORY, &files, &error) < 0 ||
+        ng_policy_parse(files->texts, files->count, &policy, &error) < 0)
+        return fail(&error, NG_EXIT_USAGE);
+
+    int r = options->snapshot ? ng_snapshot_load(options->snapshot, &world, &error)
+                              : ng_observe(&where, &world, &error);
+    if (r < 0 || ng_nft_decode(&world->nft, &ruleset, &error) < 0 ||
+        ng_judge(world, ruleset, policy, &result, &error) < 0)
+        return fail(&error, NG_EXIT_INCOMPLETE);
+
+    if (print_result(result, files, options) < 0) {
+        ng_error_set(&error, -ENOMEM, "", "out of memory while printing the result");
+        return fail(&error, NG_EXIT_INCOMPLETE);
+    }
+    if (options->format != NG_FORMAT_TABLE)
+        ng_diagnose_gaps(result->gaps, result->n_gaps);
+
+    if (ng_result_has_open(result, options->fail_on))
+        return NG_EXIT_FINDINGS;
+    return result->complete ? NG_EXIT_CLEAN : NG_EXIT_INCOMPLETE;
+}

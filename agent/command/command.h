@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_COMMAND_COMMAND_H
+#define NETGUARD_COMMAND_COMMAND_H
+
+/* What the commands share: their options, exit statuses and the two streams. */
+
+#include <stdio.h>
+
+#include "netguard/policy.h"
+
+/* Tested in the order USAGE, FINDINGS, INCOMPLETE: the first that applies is the status. */
+enum ng_exit {
+    NG_EXIT_CLEAN = 0,
+    NG_EXIT_FINDINGS = 1,   /* at least one that counts */
+    NG_EXIT_USAGE = 2,      /* command line or policy */
+    NG_EXIT_INCOMPLETE = 3, /* not all was observed, or the result could not be written */
+};
+
+enum ng_option { /* bits: which options a command takes, beside --help and --version */
+                 NG_OPTION_POLICY = 1 << 0,
+                 NG_OPTION_DOCKER = 1 << 1,
+                 NG_OPTION_SNAPSHOT = 1 << 2,
+                 NG_OPTION_OUTPUT = 1 << 3,
+                 NG_OPTION_FORMAT = 1 << 4,
+                 NG_OPTION_FAIL_ON = 1 << 5,
+                 NG_OPTION_COLOR = 1 << 6,
+                 NG_OPTION_VERBOSE = 1 << 7,
+                 NG_OPTION_HELP = 1 << 8,
+                 NG_OPTION_VERSION = 1 << 9,
+};
+
+enum ng_format {
+    NG_FORMAT_TABLE,
+    NG_FORMAT_JSON,
+};
+
+enum ng_color {
+    NG_COLOR_AUTO,
+    NG_COLOR_ALWAYS,
+    NG_COLOR_NEVER,
+};
+
+/* Strings are those of the command line, NULL where not given. */
+struct ng_options {
+    const char *policy, *docker, *snapshot, *output;
+    enum ng_format format;
+    enum ng_severity fail_on;
+    enum ng_color color;
+    bool verbose, help, version;
+};
+
+struct ng_command {
+    const char *name;
+    enum ng_exit (*run)(const struct ng_options *options);
+    const char *summary; /* one line for `netguard --help` */
+    const char *help;    /* what it does, for `netguard NAME --help` */
+    unsigned options;    /* enum ng_option bits */
+};
+
+/* argv[0] is the command's name. May reorder `argv`. -EINVAL with what is wrong in `error`. */
+int ng_options_parse(const struct ng_command *command, int argc, char *argv[],
+                     struct ng_options *ret_options, struct ng_error *error) _must_check_;
+
+void ng_options_help(FILE *out, const struct ng_command *command);
+
+/* One line on stderr, escaped: "netguard: source:line:column: message". */
+void ng_diagnose(const struct ng_error *error);
+
+/* One line for each: whoever started the command learns what is missing in its document. */
+void ng_diagnose_gaps(const struct ng_gap *gaps, size_t count);
+
+/* Flushes stdout; what could not be written (ENOSPC, EPIPE) goes to stderr and makes of
+ * `status` one that is not "clean". */
+enum ng_exit ng_finish_stdout(enum ng_exit status);
+
+/* Reads the world that `netguard snapshot` wrote; "-" is stdin. `error` must not be NULL. */
+int ng_snapshot_load(const char *path, struct ng_world **ret_world,
+                     struct ng_error *error) _must_check_;
+
+enum ng_exit ng_command_check(const struct ng_options *options);
+enum ng_exit ng_command_snapshot(const struct ng_options *options);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "agent/command/command.h"
+#include "agent/print/escape.h"
+
+enum {
+    QUOTE_TEXT = 128,
+    HELP_COLUMN = 24,
+};
+
+/* -- values ------------------------------------------------------------------------------- */
+
+static const char *quote(const char *text, char buffer[static QUOTE_TEXT]) {
+    ng_escape(buffer, QUOTE_TEXT, text);
+    return buffer;
+}
+
+/* The place of `value` among the names, or -EINVAL. */
+static int choose(const char *option, const char *value, const char *const *names, size_t count,
+                  struct ng_error *error) {
+    char expected[QUOTE_TEXT] = "", found[QUOTE_TEXT];
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *between = i == 0 ? "" : i + 1 == count ? " or " : ", ";
+
+        if (strcmp(value, names[i]) == 0)
+            return (int)i;
+        if (used < sizeof(expected))
+            used += (size_t)snprintf(expected + used, sizeof(expected) - used, "%s%s", between,
+                                     names[i]);
+    }
+    const char *near = ng_near_name(value, names, count);
+    return ng_error_set(error, -EINVAL, option, "found \"%s\", expected %s%s%s%s",
+                        quote(value, found), expected, near ? "; did you mean \"" : "",
+                        near ? near : "", near ? "\"?" : "");
+}
+
+static int set_docker(struct ng_options *options, const char *value, struct ng_error *error) {
+    static const char *const schemes[] = {"unix:///", "tcp://"};
+    char found[QUOTE_TEXT];
+
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (strncmp(value, schemes[i], len) == 0 && value[len]) {
+            options->docker = value;
+            return 0;
+        }
+    }
+    return ng_error_set(error, -EINVAL, "--docker",
+                        "found \"%s\", expected unix:///path or tcp://host:port",
+                        quote(value, found));
+}
+
+static int set_format(struct ng_options *options, const char *value, struct ng_error *error) {
+    static const char *const names[] = {
+        [NG_FORMAT_TABLE] = "table",
+        [NG_FORMAT_JSON] = "json",
+    };
+    int r = choose("--format", value, names, ARRAY_SIZE(names), error);
+
+    if (r < 0)
+        return r;
+    options->format = (enum ng_format)r;
+    return 0;
+}
+
+static int set_fail_on(struct ng_options *options, const char *value, struct ng_error *error) {
+    const char *names[NG_CRITICAL + 2];
+
+    for (int i = NG_INFO; i <= NG_CRITICAL; i++)
+        names[i] = ng_severity_text((enum ng_severity)i);
+    names[NG_CRITICAL + 1] = "any";
+    int r = choose("--fail-on", value, names, ARRAY_SIZE(names), error);
+
+    if (r < 0)
+        return r;
+    options->fail_on = r > NG_CRITICAL ? NG_INFO : (enum ng_severity)r;
+    return 0;
+}
+
+static int set_color(struct ng_options *options, const char *value, struct ng_error *error) {
+    static const char *const names[] = {
+        [NG_COLOR_AUTO] = "auto",
+        [NG_COLOR_ALWAYS] = "always",
+        [NG_COLOR_NEVER] = "never",
+    };
+    int r = choose("--color", value, names, ARRAY_SIZE(names), error);
+
+    if (r < 0)
+        return r;
+    options->color = (enum ng_color)r;
+    return 0;
+}
+
+/* -- the options -------------------------------------------------------------------------- */
+
+static const struct spec {
+    enum ng_option bit;
+    const char *name;
+    const char *argument; /* what it is called in the help; NULL: takes none */
+    const char *help;     /* lines separated by \n */
+    int (*set)(struct ng_options *options, const char *value, struct ng_error *error);
+    size_t field; /* without `set`: the place in struct ng_options, a file name or a bool */
+} specs[] = {
+    {.bit = NG_OPTION_POLICY,
+     .name = "policy",
+     .argument = "FILE",
+     .help = "judge by this policy alone (default: /etc/netguard/policy.yaml,\n"
+             "then policy.d/*.yaml beside it, else the built-in policy)",
+     .field = offsetof(struct ng_options, policy)},
+    {.bit = NG_OPTION_DOCKER,
+     .name = "docker",
+     .argument = "ENDPOINT",
+     .help = "the container engine: unix:///path or tcp://host:port\n"
+             "(default: the local Docker socket, if there is one)",
+     .set = set_docker},
+    {.bit = NG_OPTION_SNAPSHOT,
+     .name = "snapshot",
+     .argument = "FILE",
+     .help = "use a recorded world in place of this host; - is stdin",
+     .field = offsetof(struct ng_options, snapshot)},
+    {.bit = NG_OPTION_OUTPUT,
+     .name = "output",
+     .argument = "FILE",
+     .help = "write there instead of to stdout; only its owner may read it",
+     .field = offsetof(struct ng_options, output)},
+    {.bit = NG_OPTION_FORMAT,
+     .name = "format",
+     .argument = "FORMAT",
+     .help = "table (default) or json",
+     .set = set_format},
+    {.bit = NG_OPTION_FAIL_ON,
+     .name = "fail-on",
+     .argument = "SEVERITY",
+     .help = "exit with 1 only for open findings from this severity on:\n"
+             "any (default), info, low, medium, high or critical",
+     .set = set_fail_on},
+    {.bit = NG_OPTION_COLOR,
+     .name = "color",
+     .argument = "WHEN",
+     .help = "auto (default: on a terminal), always or never",
+     .set = set_color},
+    {.bit = NG_OPTION_VERBOSE,
+     .name = "verbose",
+     .help = "also every rule, source and id behind the result",
+     .field = offsetof(struct ng_options, verbose)},
+    {.bit = NG_OPTION_HELP,
+     .name = "help",
+     .help = "print this help",
+     .field = offsetof(struct ng_options, help)},
+    {.bit = NG_OPTION_VERSION,
+     .name = "version",
+     .help = "print the version",
+     .field = offsetof(struct ng_options, version)},
+};
+
+enum {
+    FIRST_VALUE = 256, /* getopt_long's values for long options, apart from any character */
+};
+
+static int set_option(const struct spec *spec, struct ng_options *options, const char *value,
+                      struct ng_error *error) {
+    void *field = (char *)options + spec->field;
+
+    if (spec->set)
+        return spec->set(options, value, error);
+    if (!spec->argument)
+        *(bool *)field = true;
+    else if (*value)
+        *(const char **)field = value;
+    else
+        return ng_error_set(error, -EINVAL, "", "--%s: the name of the file is empty", spec->name);
+    return 0;
+}
+
+/* -- the command line --------------------------------------------------------------------- */
+
+static bool takes(const struct ng_command *command, const struct spec *spec) {
+    return (command->options | NG_OPTION_HELP | NG_OPTION_VERSION) & spec->bit;
+}
+
+/* Puts the options that the command takes into `ret_long` (which ends zeroed); getopt_long
+ * returns FIRST_VALUE and the place in `specs`. */
+static void make_long_options(const struct ng_command *command,
+                              struct option ret_long[static ARRAY_SIZE(specs) + 1]) {
+    size_t count = 0;
+
+    memset(ret_long, 0, (ARRAY_SIZE(specs) + 1) * sizeof(*ret_long));
+    for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+        if (takes(command, &specs[i]))
+            ret_long[count++] = (struct option){
+                .name = specs[i].name,
+                .has_arg = specs[i].argument ? required_argument : no_argument,
+                .val = FIRST_VALUE + (int)i,
+            };
+}
+
+static int unknown_option(const struct ng_command *command, const char *given,
+                          struct ng_error *error) {
+    const char *names[ARRAY_SIZE(specs)];
+    char name[QUOTE_TEXT], found[QUOTE_TEXT];
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+        if (takes(command, &specs[i]))
+            names[count++] = specs[i].name;
+    given += strspn(given, "-");
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, "="), given);
+    const char *near = ng_near_name(name, names, count);
+    return ng_error_set(error, -EINVAL, command->name, "unknown option \"--%s\"%s%s%s",
+                        quote(name, found), near ? "; did you mean --" : "", near ? near : "",
+                        near ? "?" : "");
+}
+
+/* `value` is what getopt_long returned for an option that is not right. */
+static int wrong_option(const struct ng_command *command, int value, char *argv[],
+                        struct ng_error *error) {
+    if (optopt >= FIRST_VALUE)
+        return ng_error_set(error, -EINVAL, command->name,
+                            value == ':' ? "--%s needs a value" : "--%s takes no value",
+                            specs[optopt - FIRST_VALUE].name);
+    if (optopt)
+        return ng_error_set(error, -EINVAL, command->name,
+                            "there are no one-letter options, but \"-%c\" was found", optopt);
+    return unknown_option(command, argv[optind - 1], error);
+}
+
+static int check_together(const struct ng_options *options, struct ng_error *error) {
+    if (options->snapshot && options->docker)
+        return ng_error_set(error, -EINVAL, "--snapshot",
+                            "a recorded world holds its engines already: leave out --docker");
+    return 0;
+}
+
+int ng_options_parse(const struct ng_command *command, int argc, char *argv[],
+                     struct ng_options *ret_options, struct ng_error *error) {
+    struct option long_options[ARRAY_SIZE(specs) + 1];
+    struct ng_options options = {0};
+    int value;
+
+    make_long_options(command, long_options);
+    opterr = 0;
+    optind = 0; /* GNU: start over, so that this can be called more than once */
+    while ((value = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+        if (value < FIRST_VALUE)
+            return wrong_option(command, value, argv, error);
+        int r = set_option(&specs[value - FIRST_VALUE], &options, optarg, error);
+        if (r < 0)
+            return r;
+    }
+    if (optind < argc && !options.help && !options.version) {
+        char found[QUOTE_TEXT];
+
+        return ng_error_set(error, -EINVAL, command->name, "unexpected argument \"%s\"",
+                            quote(argv[optind], found));
+    }
+    int r = check_together(&options, error);
+    if (r < 0)
+        return r;
+    *ret_options = options;
+    return 0;
+}
+
+/* -- help --------------------------------------------------------------------------------- */
+
+static void print_option(FILE *out, const struct spec *spec) {
+    int column = fprintf(out, "  --%s%s%s", spec->name, spec->argument ? " " : "",
+                         spec->argument ? spec->argument : "");
+
+    for (const char *line = spec->help; *line;) {
+        int len = (int)strcspn(line, "\n");
+
+        fprintf(out, "%*s%.*s\n", column < HELP_COLUMN ? HELP_COLUMN - column : 1, "", len, line);
+        line += len + (line[len] == '\n');
+        column = 0;
+    }
+}
+
+void ng_options_help(FILE *out, const struct ng_command *command) {
+    fprintf(out, "Usage: netguard %s [OPTION]...\n\n%s\n\nOptions:\n", command->name,
+            command->help);
+    for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+        if (takes(command, &specs[i]))
+            print_option(out, &specs[i]);
+}

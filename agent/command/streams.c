@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/command/command.h"
+#include "agent/print/escape.h"
+
+void ng_diagnose(const struct ng_error *error) {
+    char source[2 * sizeof(error->source)], message[2 * sizeof(error->message)];
+
+    ng_escape(source, sizeof(source), error->source);
+    ng_escape(message, sizeof(message), error->message[0] ? error->message : "unknown error");
+    fputs("netguard: ", stderr);
+    if (*source)
+        fputs(source, stderr);
+    if (error->line)
+        fprintf(stderr, ":%u", error->line);
+    if (error->column)
+        fprintf(stderr, ":%u", error->column);
+    fprintf(stderr, "%s%s\n", *source ? ": " : "", message);
+}
+
+void ng_diagnose_gaps(const struct ng_gap *gaps, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct ng_error error = {0};
+
+        ng_error_set(&error, 0, gaps[i].source, "not seen: %s", gaps[i].reason);
+        ng_diagnose(&error);
+    }
+}
+
+enum ng_exit ng_finish_stdout(enum ng_exit status) {
+    struct ng_error error = {0};
+
+    /* An earlier failed write leaves its mark in the stream, but its errno is gone. */
+    errno = 0;
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (!failed)
+        return status;
+    ng_error_set(&error, -EIO, "stdout", "the result could not be written%s%s", errno ? ": " : "",
+                 errno ? strerror(errno) : "");
+    ng_diagnose(&error);
+    return status == NG_EXIT_CLEAN ? NG_EXIT_INCOMPLETE : status;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/command/command.h"
+#include "agent/print/escape.h"
+
+/* clang-format off */
+static const struct ng_command commands[] = {
+    {"check", ng_command_check, "what is reachable on this host, from where, and is it allowed",
+     "Reads what the container engine, the packet filter and the sockets of this host\n"
+     "say, computes what is really reachable from where, judges that by the policy\n"
+     "and prints it. Changes nothing. Needs root to see everything.\n\n"
+     "Exit status: 0 nothing to report; 1 open findings; 2 wrong usage or policy;\n"
+     "3 not everything could be observed.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT |
+         NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE},
+    {"snapshot", ng_command_snapshot, "write what was observed as one JSON document",
+     "Observes this host as check does and writes all of it as one JSON document,\n"
+     "which `netguard check --snapshot` judges later, on any machine. Holds no\n"
+     "environment and no command line of any container.\n\n"
+     "Exit status: 0 written; 2 wrong usage; 3 not everything could be observed or\n"
+     "written.",
+     NG_OPTION_DOCKER | NG_OPTION_OUTPUT},
+};
+/* clang-format on */
+
+static void print_help(FILE *out) {
+    fputs("Usage: netguard COMMAND [OPTION]...\n\n"
+          "Tells what is really reachable on a Docker host.\n\nCommands:\n",
+          out);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
+    fputs("\nOptions:\n  --help      print this help\n  --version   print the version\n\n"
+          "`netguard COMMAND --help` tells more about one command.\n",
+          out);
+}
+
+static void print_version(void) {
+    puts("netguard " NETGUARD_VERSION);
+}
+
+static const struct ng_command *find_command(const char *name) {
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static enum ng_exit unknown_word(const char *word) {
+    const char *names[ARRAY_SIZE(commands)];
+    struct ng_error error = {0};
+    char found[128];
+
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        names[i] = commands[i].name;
+    const char *near = ng_near_name(word, names, ARRAY_SIZE(names));
+    ng_escape(found, sizeof(found), word);
+    ng_error_set(&error, -EINVAL, "", "unknown %s \"%s\"%s%s%s; see netguard --help",
+                 *word == '-' ? "option" : "command", found, near ? "; did you mean \"" : "",
+                 near ? near : "", near ? "\"?" : "");
+    ng_diagnose(&error);
+    return NG_EXIT_USAGE;
+}
+
+static enum ng_exit run_command(const struct ng_command *command, int argc, char *argv[]) {
+    struct ng_options options;
+    struct ng_error error = {0};
+
+    if (ng_options_parse(command, argc, argv, &options, &error) < 0) {
+        ng_diagnose(&error);
+        fprintf(stderr, "netguard: see netguard %s --help\n", command->name);
+        return NG_EXIT_USAGE;
+    }
+    if (options.help)
+        ng_options_help(stdout, command);
+    else if (options.version)
+        print_version();
+    else
+        return command->run(&options);
+    return NG_EXIT_CLEAN;
+}
+
+/* A descriptor that we open must never become stdout or stderr because ours was closed: what
+ * we print would go into it. Reading from /dev/null ends at once, writing to it fails. */
+static void occupy_standard_descriptors(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+int main(int argc, char *argv[]) {
+    enum ng_exit status = NG_EXIT_CLEAN;
+
+    occupy_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of writing like others */
+
+    if (argc < 2) {
+        print_help(stderr);
+        return NG_EXIT_USAGE;
+    }
+    const struct ng_command *command = find_command(argv[1]);
+    if (command)
+        status = run_command(command, argc - 1, argv + 1);
+    else if (strcmp(argv[1], "--help") == 0)
+        print_help(stdout);
+    else if (strcmp(argv[1], "--version") == 0)
+        print_version();
+    else
+        status = unknown_word(argv[1]);
+    return ng_finish_stdout(status);
+}

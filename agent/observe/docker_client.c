@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/observe/docker_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+
+#define UNIX_SCHEME "unix://"
+#define TCP_SCHEME  "tcp://"
+
+enum {
+    FIRST_CAPACITY = 64 * 1024,
+    RECEIVE_BYTES = 256 * 1024, /* a long list in few system calls */
+    URL_BYTES = 512,
+};
+
+struct ng_docker_client {
+    CURL *curl;
+    char *endpoint;
+    struct ng_docker_limits limits;
+    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+
+    char *body;
+    size_t body_len, body_capacity;
+    bool body_too_long, body_no_memory; /* why receive() stopped */
+
+    char curl_says[CURL_ERROR_SIZE];
+};
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* -- the endpoint -------------------------------------------------------------------------- */
+
+/* Control characters have no place in a path or a host name that ends up in messages. */
+static bool is_printable_ascii(const char *text) {
+    for (const char *c = text; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            return false;
+    return true;
+}
+
+static int check_unix_path(const char *endpoint, const char *path, struct ng_error *error) {
+    const size_t longest = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+    if (path[0] != '/' || !path[1])
+        return ng_error_set(
+            error, -EINVAL, endpoint,
+            "the socket's path must be absolute, as in unix:///var/run/docker.sock");
+    if (strlen(path) > longest)
+        return ng_error_set(error, -EINVAL, endpoint,
+                            "the socket's path is longer than the %zu bytes a socket can have",
+                            longest);
+    return 0;
+}
+
+static bool is_port(const char *text) {
+    size_t len = strlen(text);
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
+        return false;
+    unsigned long port = strtoul(text, NULL, 10);
+    return port >= 1 && port <= 65535;
+}
+
+/* Only what a host name or address consists of: this text becomes part of a URL. */
+static bool is_host(const char *text, size_t len) {
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    static const char address6[] = "0123456789abcdefABCDEF:.";
+    if (len > 255)
+        return false;
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']')
+        return strspn(text + 1, address6) == len - 2;
+    return len > 0 && strspn(text, name) == len;
+}
+
+static int check_tcp_address(const char *endpoint, const char *address, struct ng_error *error) {
+    const char *colon = strrchr(address, ':');
+    if (!colon || !is_port(colon + 1) || !is_host(address, (size_t)(colon - address)))
+        return ng_error_set(error, -EINVAL, endpoint,
+                            "expected a host and a port, as in tcp://192.0.2.1:2375 or "
+                            "tcp://[2001:db8::1]:2375");
+    return 0;
+}
+
+static int check_endpoint(const char *endpoint, struct ng_error *error) {
+    if (!is_printable_ascii(endpoint))
+        return ng_error_set(error, -EINVAL, "docker",
+                            "an engine's address may hold printable ASCII characters only");
+    if (strncmp(endpoint, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
+        return check_unix_path(endpoint, endpoint + strlen(UNIX_SCHEME), error);
+    if (strncmp(endpoint, TCP_SCHEME, strlen(TCP_SCHEME)) == 0)
+        return check_tcp_address(endpoint, endpoint + strlen(TCP_SCHEME), error);
+    return ng_error_set(error, -EINVAL, endpoint,
+                        "not the address of an engine: expected unix:///path or tcp://host:port");
+}
+
+/* -- receiving ------------------------------------------------------------------------------ */
+
+static int make_room(struct ng_docker_client *client, size_t want) {
+    if (want <= client->body_capacity)
+        return 0;
+    size_t capacity = client->body_capacity ? client->body_capacity : FIRST_CAPACITY;
+    while (capacity < want)
+        capacity *= 2;
+    char *larger = realloc(client->body, capacity);
+    if (!larger)
+        return -ENOMEM;
+    client->body = larger;
+    client->body_capacity = capacity;
+    return 0;
+}
+
+/* libcurl's write function: taking less than was offered ends the transfer. */
+static size_t receive(char *bytes, size_t size, size_t count, void *context) {
+    struct ng_docker_client *client = context;
+    size_t len = size * count;
+    if (len > client->limits.max_body_bytes - client->body_len) {
+        client->body_too_long = true;
+        return 0;
+    }
+    if (make_room(client, client->body_len + len) < 0) {
+        client->body_no_memory = true;
+        return 0;
+    }
+    memcpy(client->body + client->body_len, bytes, len);
+    client->body_len += len;
+    return len;
+}
+
+/* -- the client ----------------------------------------------------------------------------- */
+
+/* What holds for every request. Nothing of the caller's environment may lead it elsewhere:
+ * no proxy, no redirect, no other protocol, no signal for a name that does not resolve. */
+static int configure(struct ng_docker_client *client) {
+    CURL *curl = client->curl;
+    const char *path = NULL;
+    if (strncmp(client->endpoint, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
+        path = client->endpoint + strlen(UNIX_SCHEME);
+
+    CURLcode failed = CURLE_OK;
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        CURLcode code = curl_easy_setopt(curl, option, value);                                     \
+        if (code != CURLE_OK)                                                                      \
+            failed = code;                                                                         \
+    } while (0)
+    SET(CURLOPT_ERRORBUFFER, client->curl_says);
+    SET(CURLOPT_WRITEFUNCTION, receive);
+    SET(CURLOPT_WRITEDATA, client);
+    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    SET(CURLOPT_USERAGENT, "netguard");
+    SET(CURLOPT_PROTOCOLS_STR, "http");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* else freeing waits for a name server that hangs */
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_UNIX_SOCKET_PATH, path);
+#undef SET
+    return failed == CURLE_OK ? 0 : failed == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ENOTSUP;
+}
+
+int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
+                         struct ng_docker_client **ret_client, struct ng_error *error) {
+    int r = check_endpoint(endpoint, error);
+    if (r < 0)
+        return r;
+
+    _cleanup_(ng_docker_client_freep) struct ng_docker_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return -ENOMEM;
+    client->limits = *limits;
+    client->deadline_ms = now_ms() + limits->timeout_ms;
+    client->endpoint = strdup(endpoint);
+    client->curl = curl_easy_init();
+    if (!client->endpoint || !client->curl || make_room(client, FIRST_CAPACITY) < 0)
+        return -ENOMEM;
+    r = configure(client);
+    if (r < 0)
+        return ng_error_set(error, r, endpoint, "libcurl cannot be set up for HTTP over sockets");
+    *ret_client = TAKE_PTR(client);
+    return 0;
+}
+
+void ng_docker_client_free(struct ng_docker_client *client) {
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    free(client->endpoint);
+    free(client->body);
+    free(client);
+}
+
+void ng_docker_client_freep(struct ng_docker_client **client) {
+    ng_docker_client_free(*client);
+    *client = NULL;
+}
+
+static int timed_out(const struct ng_docker_client *client, const char *path,
+                     struct ng_error *error) {
+    return ng_error_set(error, -ETIMEDOUT, client->endpoint,
+                        "no complete answer to GET %s: the engine did not answer everything within "
+                        "%u.%u s; it hangs or is overloaded",
+                        path, client->limits.timeout_ms / 1000,
+                        client->limits.timeout_ms % 1000 / 100);
+}
+
+/* Why there is no connection, for whoever has to make one possible. */
+static int not_connected(const struct ng_docker_client *client, struct ng_error *error) {
+    long os_errno = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &os_errno);
+    const char *endpoint = client->endpoint;
+    switch (os_errno) {
+    case ENOENT:
+    case ENOTDIR:
+        return ng_error_set(error, -ENOENT, endpoint,
+                            "there is no such socket: is the engine installed and running?");
+    case ECONNREFUSED:
+        return ng_error_set(error, -ECONNREFUSED, endpoint,
+                            "nobody listens there: is the engine running?");
+    case EACCES:
+    case EPERM:
+        return ng_error_set(error, -EACCES, endpoint,
+                            "permission denied: run as root or as a member of the group docker");
+    case 0: /* a unix socket whose queue is full: connect(2) says EAGAIN, libcurl nothing */
+    case EAGAIN:
+        return ng_error_set(error, -EAGAIN, endpoint,
+                            "it accepts no connection now: the engine hangs or is overloaded");
+    default:
+        return ng_error_set(error, -(int)os_errno, endpoint, "cannot connect: %s",
+                            strerror((int)os_errno));
+    }
+}
+
+static int transfer_failed(const struct ng_docker_client *client, const char *path, CURLcode code,
+                           struct ng_error *error) {
+    const char *endpoint = client->endpoint;
+    if (client->body_too_long)
+        return ng_error_set(error, -E2BIG, endpoint,
+                            "the answer to GET %s is longer than %zu bytes: not read", path,
+                            client->limits.max_body_bytes);
+    if (client->body_no_memory || code == CURLE_OUT_OF_MEMORY)
+        return -ENOMEM;
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return timed_out(client, path, error);
+    case CURLE_COULDNT_CONNECT:
+        return not_connected(client, error);
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return ng_error_set(error, -EHOSTUNREACH, endpoint, "the host's name has no address");
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+        return ng_error_set(error, -EPROTO, endpoint, "the answer to GET %s was cut short: %s",
+                            path, client->curl_says);
+    default:
+        return ng_error_set(error, -EPROTO, endpoint, "no HTTP answer to GET %s: %s", path,
+                            client->curl_says[0] ? client->curl_says : curl_easy_strerror(code));
+    }
+}
+
+/* Over a unix socket the host in the URL is only a Host: header. */
+static void url_of(const struct ng_docker_client *client, const char *path, char *url,
+                   size_t size_bytes) {
+    const char *host = "docker";
+    if (strncmp(client->endpoint, TCP_SCHEME, strlen(TCP_SCHEME)) == 0)
+        host = client->endpoint + strlen(TCP_SCHEME);
+    snprintf(url, size_bytes, "http://%s%s", host, path);
+}
+
+int ng_docker_client_get(struct ng_docker_client *client, const char *path,
+                         struct ng_docker_answer *ret_answer, struct ng_error *error) {
+    int64_t left_ms = client->deadline_ms - now_ms();
+    if (left_ms <= 0)
+        return timed_out(client, path, error);
+
+    char url[URL_BYTES];
+    url_of(client, path, url, sizeof(url));
+    client->body_len = 0;
+    client->body_too_long = client->body_no_memory = false;
+    client->curl_says[0] = '\0';
+    CURLcode code = curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(client->curl);
+    if (code != CURLE_OK)
+        return transfer_failed(client, path, code, error);
+
+    long status = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    *ret_answer = (struct ng_docker_answer){
+        .status = status,
+        .bytes = client->body,
+        .len_bytes = client->body_len,
+    };
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_OBSERVE_DOCKER_CLIENT_H
+#define NETGUARD_OBSERVE_DOCKER_CLIENT_H
+
+/* Bytes from an engine's HTTP socket, over one connection for all requests. Knows nothing
+ * of what the bytes mean: that is docker_codec. */
+
+#include "netguard/base.h"
+
+struct ng_docker_limits {
+    unsigned timeout_ms;   /* for everything that is asked of one engine together */
+    size_t max_body_bytes; /* of one answer */
+};
+
+#define NG_DOCKER_TIMEOUT_MS 10000
+#define NG_DOCKER_BODY_BYTES ((size_t)64 * 1024 * 1024)
+
+struct ng_docker_client;
+
+struct ng_docker_answer {
+    long status; /* HTTP: 200, 404, … */
+    char *bytes; /* the client's, until its next request; may be written to; not NUL-terminated */
+    size_t len_bytes;
+};
+
+/* `limits` must not be NULL. The time allowed starts to run here; nothing is connected yet.
+ * -EINVAL for an endpoint that is neither "unix:///path" nor "tcp://host:port". */
+int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
+                         struct ng_docker_client **ret_client, struct ng_error *error) _must_check_;
+void ng_docker_client_free(struct ng_docker_client *client);
+void ng_docker_client_freep(struct ng_docker_client **client);
+
+/* GET `path` ("/version"). Any HTTP answer is a success, whatever its status. One cut short is
+ * none where HTTP shows it; where it does not (no length given, or the cut is in the header)
+ * what arrived is not whole JSON, which is for the codec to see.
+ * Errors as ng_docker_observe (docker.h) lists them. */
+int ng_docker_client_get(struct ng_docker_client *client, const char *path,
+                         struct ng_docker_answer *ret_answer, struct ng_error *error) _must_check_;
+
+#endif

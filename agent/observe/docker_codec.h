@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_OBSERVE_DOCKER_CODEC_H
+#define NETGUARD_OBSERVE_DOCKER_CODEC_H
+
+/* The engine's JSON answers as plain data. Pure: bytes in, structures in an arena out.
+ *
+ * Shapes are those of the Docker Engine API 1.24 to 1.52 (GET /version, /info,
+ * /containers/json, /networks). What is read of a container is what world.h holds and
+ * nothing else: its command line and environment are never copied, nor quoted in an error.
+ *
+ * All return 0, -ENOMEM, -E2BIG (one object longer than any honest engine writes) or
+ * -EPROTO with the place in the answer, as in
+ * "GET /v1.41/containers/json: containers[3].Ports[0].PublicPort: expected a number
+ * 1..65535, found a string". */
+
+#include "netguard/world.h"
+
+/* An answer. Decoding may rewrite `bytes` in place. */
+struct ng_docker_body {
+    const char *source;  /* the endpoint, for errors */
+    const char *request; /* "GET /version", for errors */
+    char *bytes;
+    size_t len_bytes;
+};
+
+/* A version of the API: 1.41. */
+struct ng_docker_api {
+    unsigned major, minor;
+};
+
+struct ng_docker_version {
+    const char *engine;          /* "20.10.24" */
+    struct ng_docker_api newest; /* it speaks */
+    struct ng_docker_api oldest; /* it still speaks */
+};
+
+struct ng_docker_info {
+    const char *name;
+    const char *firewall_backend; /* NULL: not told */
+    bool swarm, rootless;
+};
+
+int ng_docker_decode_version(struct ng_arena *arena, struct ng_docker_body body,
+                             struct ng_docker_version *ret_version,
+                             struct ng_error *error) _must_check_;
+
+/* The API version to speak with such an engine. -EPROTONOSUPPORT when it is too old. */
+int ng_docker_negotiate(const struct ng_docker_version *version, const char *source,
+                        struct ng_docker_api *ret_spoken, struct ng_error *error) _must_check_;
+
+int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
+                          struct ng_docker_info *ret_info, struct ng_error *error) _must_check_;
+
+/* `spoken` is the API version the list was asked for with: before 1.41 a wildcard address
+ * means more (see docker_containers.c). */
+int ng_docker_decode_containers(struct ng_arena *arena, struct ng_docker_body body,
+                                struct ng_docker_api spoken,
+                                const struct ng_container **ret_containers, size_t *ret_count,
+                                struct ng_error *error) _must_check_;
+
+int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body,
+                              const struct ng_network **ret_networks, size_t *ret_count,
+                              struct ng_error *error) _must_check_;
+
+/* What an error answer says, for people: its {"message": …}, else the first line of the
+ * text; "" when it says nothing. Printable ASCII, never longer than `size_bytes`. */
+void ng_docker_error_message(const char *bytes, size_t len_bytes, char *ret_message,
+                             size_t size_bytes);
+
+#endif

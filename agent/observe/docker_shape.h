@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_OBSERVE_DOCKER_SHAPE_H
+#define NETGUARD_OBSERVE_DOCKER_SHAPE_H
+
+/* JSON of an expected shape: each function reads one member of an object, checks what it
+ * is and copies it into the arena, or says where in the answer something else stood. */
+
+#include "agent/observe/docker_codec.h"
+
+#include <jansson.h>
+
+struct shape {
+    struct ng_arena *arena;
+    struct ng_docker_body body;
+    struct ng_error *error;
+};
+
+/* A place in the answer: a member of the place above it, or an element when key is NULL. */
+struct place {
+    const struct place *up;
+    const char *key;
+    size_t index;
+};
+
+/* -EPROTO: "GET /info: info.Swarm: expected an object, found a string". */
+int shape_wrong(const struct shape *shape, const struct place *at, const char *expected,
+                const json_t *found);
+
+/* The whole body as one JSON value; the caller's to json_decref. */
+int shape_document(const struct shape *shape, const struct place *at,
+                   json_t **ret_document) _must_check_;
+
+/* The elements of a body that is one array (or null, which is an array of none), one at a
+ * time, so that a long list never is in memory as a tree. Start from a zeroed list. Gives 1
+ * and an element, the caller's to json_decref; 0 at the end of the list. */
+struct shape_list {
+    size_t offset; /* into the body */
+    size_t count;  /* elements given so far */
+};
+int shape_list_next(const struct shape *shape, const struct place *at, struct shape_list *list,
+                    json_t **ret_element) _must_check_;
+
+int shape_object(const struct shape *shape, const struct place *at,
+                 const json_t *value) _must_check_;
+
+/* A member of that type; NULL where it is missing or null, which jansson reads as empty. */
+int shape_member(const struct shape *shape, const struct place *at, const json_t *object,
+                 const char *key, json_type type, const json_t **ret_value) _must_check_;
+
+/* "" where it is missing or null. */
+int shape_string(const struct shape *shape, const struct place *at, const json_t *object,
+                 const char *key, size_t max_bytes, const char **ret_text) _must_check_;
+
+/* false where it is missing or null. */
+int shape_bool(const struct shape *shape, const struct place *at, const json_t *object,
+               const char *key, bool *ret_value) _must_check_;
+
+/* 64 hex digits. */
+int shape_id(const struct shape *shape, const struct place *at, const json_t *object,
+             const char *key, const char **ret_id) _must_check_;
+
+/* 1 to 65535. */
+int shape_port(const struct shape *shape, const struct place *at, const json_t *object,
+               const char *key, uint16_t *ret_port) _must_check_;
+
+/* An address of that family (0: of either); family 0 in the result where it is missing,
+ * null or "". */
+int shape_address(const struct shape *shape, const struct place *at, const json_t *object,
+                  const char *key, uint8_t family, struct ng_addr *ret_addr) _must_check_;
+
+/* At most `max_bytes` of the text, cut between characters. NULL: out of memory. */
+const char *shape_copy(const struct shape *shape, const char *text, size_t len_bytes,
+                       size_t max_bytes) _must_check_;
+
+#endif

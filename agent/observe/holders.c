@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/observe/holders.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/observe/proc.h"
+
+#define CONTAINER_ID_LEN 64
+
+struct search {
+    struct ng_arena *arena;
+    struct ng_holder *holders;
+    size_t count;
+    enum ng_holder_kind enough;
+    size_t unsettled; /* sockets without a holder of that kind */
+};
+
+/* What a process says about itself, read when its first socket of interest is met. */
+struct process {
+    int dir_fd;
+    uint32_t pid;
+    enum ng_holder_kind kind; /* NG_HOLDER_NONE: not yet read */
+    const char *comm, *container_id;
+};
+
+static int compare_inodes(const void *a, const void *b) {
+    const struct ng_holder *x = a, *y = b;
+
+    return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+const struct ng_holder *ng_holders_get(const struct ng_holder *holders, size_t count,
+                                       uint64_t inode) {
+    const struct ng_holder key = {.inode = inode};
+
+    return count ? bsearch(&key, holders, count, sizeof(key), compare_inodes) : NULL;
+}
+
+const char *ng_holders_container_id(const char *cgroup) {
+    size_t run = 0;
+
+    for (const char *at = cgroup;; at++) {
+        if ((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f')) {
+            run++;
+            continue;
+        }
+        if (run == CONTAINER_ID_LEN && !isalnum((unsigned char)*at))
+            return at - run;
+        if (*at == '\0')
+            return NULL;
+        /* A longer word that ends in 64 hex digits is no id. */
+        run = isalnum((unsigned char)*at) ? CONTAINER_ID_LEN + 1 : 0;
+    }
+}
+
+static int read_process(struct search *search, struct process *process) {
+    char text[4096];
+    const char *id;
+
+    process->kind = process->pid == 1 ? NG_HOLDER_MANAGER : NG_HOLDER_USER;
+    if (ng_proc_read(process->dir_fd, "comm", text, sizeof(text)) > 0) {
+        if (strcmp(text, "dockerd\n") == 0)
+            process->kind = NG_HOLDER_ENGINE;
+        process->comm = ng_proc_utf8(search->arena, text, strcspn(text, "\n"));
+        if (!process->comm)
+            return -ENOMEM;
+    }
+    if (ng_proc_read(process->dir_fd, "cgroup", text, sizeof(text)) > 0 &&
+        (id = ng_holders_container_id(text))) {
+        process->container_id = ng_arena_strndup(search->arena, id, CONTAINER_ID_LEN);
+        if (!process->container_id)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int take_socket(struct search *search, struct process *process, uint64_t inode, int fd) {
+    const struct ng_holder key = {.inode = inode};
+    struct ng_holder *holder =
+        bsearch(&key, search->holders, search->count, sizeof(key), compare_inodes);
+
+    if (!holder || holder->kind >= search->enough)
+        return 0;
+    if (process->kind == NG_HOLDER_NONE) {
+        int r = read_process(search, process);
+
+        if (r < 0)
+            return r;
+    }
+    /* Processes come in the order of their pids, so that the first of a kind is the lowest. */
+    if (process->kind <= holder->kind)
+        return 0;
+    holder->kind = process->kind;
+    holder->pid = process->pid;
+    holder->fd = fd;
+    holder->process = process->comm;
+    holder->container_id = process->container_id;
+    if (holder->kind >= search->enough)
+        search->unsettled--;
+    return 0;
+}
+
+/* Goes through the open files of one process; one that ends meanwhile has none. */
+static int search_process(struct search *search, struct process *process) {
+    int fd = openat(process->dir_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *files = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *file;
+    int r = 0;
+
+    if (!files) {
+        if (fd < 0)
+            return 0;
+        close(fd);
+        return -ENOMEM;
+    }
+    while (r == 0 && search->unsettled > 0 && (file = readdir(files))) {
+        static const char prefix[] = "socket:[";
+        char target[64];
+        ssize_t len = readlinkat(fd, file->d_name, target, sizeof(target) - 1);
+
+        if (len < (ssize_t)sizeof(prefix) || memcmp(target, prefix, sizeof(prefix) - 1) != 0)
+            continue;
+        target[len] = '\0';
+        r = take_socket(search, process, strtoull(target + sizeof(prefix) - 1, NULL, 10),
+                        atoi(file->d_name));
+    }
+    closedir(files);
+    return r;
+}
+
+static int search_all(struct search *search) {
+    DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+    int r = 0;
+
+    if (!proc)
+        return errno == ENOMEM ? -ENOMEM : 0;
+    while (r == 0 && search->unsettled > 0 && (entry = readdir(proc))) {
+        struct process process = {0};
+
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        process.pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+        process.dir_fd =
+            openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (process.dir_fd < 0)
+            continue;
+        r = search_process(search, &process);
+        close(process.dir_fd);
+    }
+    closedir(proc);
+    return r;
+}
+
+int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t count,
+                    enum ng_holder_kind enough) {
+    struct search search = {
+        .arena = arena, .holders = holders, .count = count, .enough = enough};
+
+    if (count == 0)
+        return 0;
+    qsort(holders, count, sizeof(*holders), compare_inodes);
+    for (size_t i = 0; i < count; i++)
+        if (holders[i].inode != 0)
+            search.unsettled++;
+    return search_all(&search);
+}

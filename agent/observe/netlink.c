@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/observe/netlink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+/* The kernel sizes the pieces of a dump after the reader's buffer, up to 32 KiB; twice that
+ * holds any datagram it makes. */
+#define READ_BYTES (64u << 10)
+
+/* Room for the kernel to run ahead of us. */
+#define RECEIVE_BUFFER_BYTES (1 << 20)
+
+/* The kernel answers from within the call that asks; this long means that it never will. */
+#define ANSWER_TIMEOUT_S 10
+
+struct ng_netlink {
+    struct mnl_socket *socket;
+    const char *source;
+    uint32_t seq;
+    struct ng_netlink_buffer scratch;
+};
+
+static bool switch_on(struct mnl_socket *socket, int option) {
+    int one = 1;
+
+    return mnl_socket_setsockopt(socket, option, &one, sizeof(one)) == 0;
+}
+
+int ng_netlink_open(int bus, const char *source, struct ng_netlink **ret_netlink,
+                    struct ng_error *error) {
+    const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+    const int receive_bytes = RECEIVE_BUFFER_BYTES;
+    _cleanup_(ng_netlink_closep) struct ng_netlink *netlink = calloc(1, sizeof(*netlink));
+    int fd;
+
+    if (!netlink)
+        return ng_error_set(error, -ENOMEM, source, "out of memory");
+    netlink->source = source;
+    netlink->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
+    if (!netlink->socket || mnl_socket_bind(netlink->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+        int r = -errno;
+
+        return ng_error_set(error, r, source, "cannot open a netlink socket: %s", strerror(-r));
+    }
+
+    fd = mnl_socket_get_fd(netlink->socket);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0) {
+        int r = -errno;
+
+        return ng_error_set(error, r, source, "cannot bound the wait on a netlink socket: %s",
+                            strerror(-r));
+    }
+    /* These only make answers faster and errors clearer; older kernels lack some. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    (void)switch_on(netlink->socket, NETLINK_EXT_ACK);
+    (void)switch_on(netlink->socket, NETLINK_GET_STRICT_CHK);
+
+    *ret_netlink = TAKE_PTR(netlink);
+    return 0;
+}
+
+void ng_netlink_close(struct ng_netlink *netlink) {
+    if (!netlink)
+        return;
+    if (netlink->socket)
+        mnl_socket_close(netlink->socket);
+    free(netlink->scratch.bytes);
+    free(netlink);
+}
+
+void ng_netlink_closep(struct ng_netlink **netlink) {
+    ng_netlink_close(*netlink);
+}
+
+/* -- bytes to messages ------------------------------------------------------------------- */
+
+int ng_netlink_collect(const void *bytes, size_t len_bytes, const struct nlattr *ret_attrs[],
+                       unsigned max) {
+    const struct nlattr *attr = bytes;
+    size_t left = len_bytes;
+
+    memset(ret_attrs, 0, (max + 1) * sizeof(*ret_attrs));
+    while (left >= sizeof(*attr)) {
+        size_t step = MNL_ALIGN(attr->nla_len);
+
+        if (attr->nla_len < sizeof(*attr) || attr->nla_len > left)
+            return -EBADMSG;
+        if (mnl_attr_get_type(attr) <= max)
+            ret_attrs[mnl_attr_get_type(attr)] = attr;
+        if (step >= left)
+            return 0;
+        left -= step;
+        attr = (const struct nlattr *)(const void *)((const uint8_t *)attr + step);
+    }
+    return left == 0 ? 0 : -EBADMSG;
+}
+
+int ng_netlink_attrs(const struct nlmsghdr *message, size_t header_bytes,
+                     const struct nlattr *ret_attrs[], unsigned max) {
+    size_t skip = NLMSG_HDRLEN + MNL_ALIGN(header_bytes);
+
+    if (message->nlmsg_len < NLMSG_HDRLEN + header_bytes)
+        return -EBADMSG;
+    if (message->nlmsg_len < skip)
+        skip = message->nlmsg_len;
+    return ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, ret_attrs,
+                         max);
+}
+
+int ng_netlink_nested(const struct nlattr *nest, const struct nlattr *ret_attrs[], unsigned max) {
+    return ng_netlink_collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), ret_attrs,
+                         max);
+}
+
+uint8_t ng_netlink_u8(const struct nlattr *attr, uint8_t absent) {
+    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint8_t) ? mnl_attr_get_u8(attr)
+                                                                     : absent;
+}
+
+uint32_t ng_netlink_u32(const struct nlattr *attr, uint32_t absent) {
+    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr)
+                                                                      : absent;
+}
+
+/* The kernel's own words about an error: NLMSGERR_ATTR_MSG among the attributes that start
+ * `skip` bytes into the message. */
+static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer, size_t size) {
+    const struct nlattr *attrs[NLMSGERR_ATTR_MAX + 1];
+    const struct nlattr *text;
+    size_t len;
+
+    if (!(message->nlmsg_flags & NLM_F_ACK_TLVS) || skip > message->nlmsg_len ||
+        ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, attrs,
+                      NLMSGERR_ATTR_MAX) < 0)
+        return -ENODATA;
+    text = attrs[NLMSGERR_ATTR_MSG];
+    if (!text)
+        return -ENODATA;
+    len = strnlen(mnl_attr_get_payload(text), mnl_attr_get_payload_len(text));
+    if (len == 0 || len >= size)
+        return -ENODATA;
+    memcpy(buffer, mnl_attr_get_payload(text), len);
+    buffer[len] = '\0';
+    return 0;
+}
+
+static int refusal(const struct ng_netlink_answer *answer, const struct nlmsghdr *message,
+                   size_t attrs_at, int code, struct ng_error *error) {
+    char text[256];
+
+    /* Interrupted and asked again by the caller: not a matter for people. */
+    if (code == -EINTR)
+        return code;
+    if (kernel_text(message, attrs_at, text, sizeof(text)) < 0)
+        text[0] = '\0';
+    return ng_error_set(error, code, answer->source, "cannot read %s: %s%s%s%s%s", answer->what,
+                        strerror(-code), text[0] ? " (" : "", text, text[0] ? ")" : "",
+                        code == -EPERM || code == -EACCES
+                            ? "; CAP_NET_ADMIN is needed, run as root"
+                            : "");
+}
+
+static int malformed(const struct ng_netlink_answer *answer, struct ng_error *error) {
+    return ng_error_set(error, -EBADMSG, answer->source,
+                        "cannot read %s: the kernel's answer is malformed", answer->what);
+}
+
+/* NLMSG_ERROR: an error, or with code 0 the end of a single answer. */
+static int take_error(struct ng_netlink_answer *answer, const struct nlmsghdr *message,
+                      struct ng_error *error) {
+    const struct nlmsgerr *body = mnl_nlmsg_get_payload(message);
+    size_t attrs_at = NLMSG_HDRLEN + sizeof(*body);
+
+    if (message->nlmsg_len < attrs_at || body->error > 0 || body->error < -4095)
+        return malformed(answer, error);
+    answer->done = true;
+    if (body->error == 0)
+        return 0;
+    /* Unless capped, the whole request is repeated before the attributes. */
+    if (!(message->nlmsg_flags & NLM_F_CAPPED) && body->msg.nlmsg_len >= NLMSG_HDRLEN)
+        attrs_at += MNL_ALIGN((size_t)body->msg.nlmsg_len) - NLMSG_HDRLEN;
+    return refusal(answer, message, attrs_at, body->error, error);
+}
+
+/* NLMSG_DONE: the end of a dump, with the code it ended with. */
+static int take_done(struct ng_netlink_answer *answer, const struct nlmsghdr *message,
+                     struct ng_error *error) {
+    int code = 0;
+
+    answer->done = true;
+    if (message->nlmsg_len >= NLMSG_HDRLEN + sizeof(code))
+        memcpy(&code, mnl_nlmsg_get_payload(message), sizeof(code));
+    if (code < -4095)
+        return malformed(answer, error);
+    if (code < 0)
+        return refusal(answer, message, NLMSG_HDRLEN + sizeof(code), code, error);
+    return 0;
+}
+
+int ng_netlink_walk(struct ng_netlink_answer *answer, const void *bytes, size_t len_bytes,
+                    ng_netlink_each *each, void *context, struct ng_error *error) {
+    const uint8_t *at = bytes;
+    size_t left = len_bytes;
+
+    while (left > 0 && !answer->done) {
+        const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)at;
+        size_t step;
+        int r = 0;
+
+        if (left < sizeof(*message) || message->nlmsg_len < sizeof(*message) ||
+            message->nlmsg_len > left)
+            return malformed(answer, error);
+        /* Both taken before `each`, which may move the message. */
+        step = MNL_ALIGN((size_t)message->nlmsg_len);
+        if (step > left)
+            step = left;
+        at += step;
+        left -= step;
+
+        if (message->nlmsg_seq != answer->seq || message->nlmsg_pid != answer->portid)
+            continue;
+        if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+            answer->interrupted = true;
+        if (message->nlmsg_type == NLMSG_ERROR)
+            r = take_error(answer, message, error);
+        else if (message->nlmsg_type == NLMSG_DONE)
+            r = take_done(answer, message, error);
+        else if (message->nlmsg_type == NLMSG_OVERRUN)
+            answer->interrupted = true;
+        else if (message->nlmsg_type >= NLMSG_MIN_TYPE)
+            r = each(message, context);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* -- the socket -------------------------------------------------------------------------- */
+
+static int make_room(struct ng_netlink_buffer *buffer) {
+    size_t capacity = buffer->capacity_bytes;
+    uint8_t *bytes;
+
+    if (capacity - buffer->len_bytes >= READ_BYTES)
+        return 0;
+    capacity = capacity ? capacity * 2 : 2 * READ_BYTES;
+    bytes = realloc(buffer->bytes, capacity);
+    if (!bytes)
+        return -ENOMEM;
+    buffer->bytes = bytes;
+    buffer->capacity_bytes = capacity;
+    return 0;
+}
+
+/* One datagram into the free end of `buffer`, whose length stays as it is. */
+static int receive(struct ng_netlink *netlink, const struct ng_netlink_answer *answer,
+                   struct ng_netlink_buffer *buffer, size_t *ret_len, struct ng_error *error) {
+    for (;;) {
+        struct sockaddr_nl from = {0};
+        struct iovec part;
+        struct msghdr header = {
+            .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1};
+        ssize_t n;
+
+        if (make_room(buffer) < 0)
+            return ng_error_set(error, -ENOMEM, answer->source, "out of memory");
+        part.iov_base = buffer->bytes + buffer->len_bytes;
+        part.iov_len = READ_BYTES;
+
+        n = recvmsg(mnl_socket_get_fd(netlink->socket), &header, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == ENOBUFS)
+            return -EINTR;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return ng_error_set(error, -ETIMEDOUT, answer->source,
+                                "cannot read %s: no answer from the kernel for %d s", answer->what,
+                                ANSWER_TIMEOUT_S);
+        if (n < 0) {
+            int r = -errno;
+
+            return ng_error_set(error, r, answer->source, "cannot read %s: %s", answer->what,
+                                strerror(-r));
+        }
+        if (header.msg_flags & MSG_TRUNC)
+            return ng_error_set(error, -EMSGSIZE, answer->source,
+                                "cannot read %s: a message of the kernel was longer than %u bytes",
+                                answer->what, READ_BYTES);
+        if (header.msg_namelen != sizeof(from) || from.nl_pid != 0)
+            continue; /* not from the kernel */
+        *ret_len = (size_t)n;
+        return 0;
+    }
+}
+
+/* A raw dump gathers messages at the end of the buffer they were received into. */
+struct gathering {
+    struct ng_netlink_buffer *buffer;
+    size_t limit_bytes;
+};
+
+/* Moves a message down to where the last one ended; most are there already. */
+static int gather(const struct nlmsghdr *message, void *context) {
+    struct gathering *gathering = context;
+    struct ng_netlink_buffer *buffer = gathering->buffer;
+    uint8_t *to = buffer->bytes + buffer->len_bytes;
+    size_t len = message->nlmsg_len;
+    size_t padded = MNL_ALIGN(len);
+    struct nlmsghdr *kept;
+
+    if (padded > gathering->limit_bytes - buffer->len_bytes)
+        return -EFBIG;
+    if ((const uint8_t *)message != to)
+        memmove(to, message, len);
+    memset(to + len, 0, padded - len);
+    kept = (struct nlmsghdr *)(void *)to;
+    kept->nlmsg_seq = 0;
+    kept->nlmsg_pid = 0;
+    buffer->len_bytes += padded;
+    return 0;
+}
+
+static int ask(struct ng_netlink *netlink, struct nlmsghdr *request, unsigned flags,
+               const char *what, struct ng_netlink_buffer *buffer, ng_netlink_each *each,
+               void *context, struct ng_error *error) {
+    struct ng_netlink_answer answer = {
+        .seq = ++netlink->seq,
+        .portid = mnl_socket_get_portid(netlink->socket),
+        .source = netlink->source,
+        .what = what,
+    };
+
+    request->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+    request->nlmsg_seq = answer.seq;
+    if (mnl_socket_sendto(netlink->socket, request, request->nlmsg_len) < 0) {
+        int r = -errno;
+
+        return ng_error_set(error, r, netlink->source, "cannot ask for %s: %s", what, strerror(-r));
+    }
+
+    while (!answer.done) {
+        size_t len = 0;
+        int r = receive(netlink, &answer, buffer, &len, error);
+
+        if (r == 0)
+            r = ng_netlink_walk(&answer, buffer->bytes + buffer->len_bytes, len, each, context,
+                                error);
+        if (r == -ENOMEM || r == -EBADMSG) /* of `each`, which has no words for it */
+            (void)ng_error_set(error, r, netlink->source, "cannot read %s: %s", what, strerror(-r));
+        if (r < 0)
+            return r;
+    }
+    return answer.interrupted ? -EINTR : 0;
+}
+
+int ng_netlink_dump(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                    ng_netlink_each *each, void *context, struct ng_error *error) {
+    return ask(netlink, request, NLM_F_DUMP, what, &netlink->scratch, each, context, error);
+}
+
+int ng_netlink_get(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                   ng_netlink_each *each, void *context, struct ng_error *error) {
+    return ask(netlink, request, NLM_F_ACK, what, &netlink->scratch, each, context, error);
+}
+
+int ng_netlink_dump_raw(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                        struct ng_netlink_buffer *buffer, size_t limit_bytes,
+                        struct ng_error *error) {
+    struct gathering gathering = {.buffer = buffer, .limit_bytes = limit_bytes};
+    int r = ask(netlink, request, NLM_F_DUMP, what, buffer, gather, &gathering, error);
+
+    if (r == -EFBIG)
+        return ng_error_set(error, r, netlink->source, "cannot read %s: more than %zu MiB", what,
+                            limit_bytes >> 20);
+    return r;
+}

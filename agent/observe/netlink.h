@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_AGENT_OBSERVE_NETLINK_H
+#define NETGUARD_AGENT_OBSERVE_NETLINK_H
+
+/* Questions to the kernel over netlink, on top of libmnl. A question is one request and all
+ * the messages that answer it. Waiting is bounded, and an answer that was cut short or
+ * interrupted is never handed out as a whole one. */
+
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+
+#include "netguard/base.h"
+
+struct ng_netlink;
+
+/* Messages as received, one after the other: each 4-byte aligned and padded, nlmsg_seq and
+ * nlmsg_pid zero so that the same answer is the same bytes. Owned by the caller, who starts
+ * with all zeroes and frees `bytes`. */
+struct ng_netlink_buffer {
+    uint8_t *bytes;
+    size_t len_bytes, capacity_bytes;
+};
+
+/* Called once per message of an answer; the message is not valid afterwards. A negative errno
+ * is the answer's result. */
+typedef int ng_netlink_each(const struct nlmsghdr *message, void *context);
+
+/* `bus` is NETLINK_ROUTE, …; `source` names it in errors and must outlive the socket. */
+int ng_netlink_open(int bus, const char *source, struct ng_netlink **ret_netlink,
+                    struct ng_error *error) _must_check_;
+void ng_netlink_close(struct ng_netlink *netlink);
+void ng_netlink_closep(struct ng_netlink **netlink);
+
+/* Sends `request` as a dump or as a question with a single answer (its flags and sequence
+ * number are set here) and calls `each` for every message of the answer. `what` names the
+ * answer in errors: "cannot read <what>: …". -EINTR: the world changed meanwhile, ask again
+ * from the start; `error` is then left alone. After any failure the rest of the answer may
+ * still be on its way: close the socket. */
+int ng_netlink_dump(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                    ng_netlink_each *each, void *context, struct ng_error *error) _must_check_;
+int ng_netlink_get(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                   ng_netlink_each *each, void *context, struct ng_error *error) _must_check_;
+
+/* A dump whose messages are appended to `buffer` as they are. -EFBIG when the buffer would
+ * grow beyond `limit_bytes`. */
+int ng_netlink_dump_raw(struct ng_netlink *netlink, struct nlmsghdr *request, const char *what,
+                        struct ng_netlink_buffer *buffer, size_t limit_bytes,
+                        struct ng_error *error) _must_check_;
+
+/* -- bytes to messages, without a socket ------------------------------------------------- */
+
+/* How far the answer to one question has come. */
+struct ng_netlink_answer {
+    uint32_t seq, portid; /* of the question; other messages are not ours */
+    const char *source, *what;
+    bool interrupted; /* some message said NLM_F_DUMP_INTR */
+    bool done;        /* the last message has been seen */
+};
+
+/* Takes one datagram apart (`bytes` 4-byte aligned). Returns 0, the error the kernel answered
+ * with, -EBADMSG for a malformed datagram, or what `each` returned. */
+int ng_netlink_walk(struct ng_netlink_answer *answer, const void *bytes, size_t len_bytes,
+                    ng_netlink_each *each, void *context, struct ng_error *error) _must_check_;
+
+/* The attributes among some bytes, after a message's family header of `header_bytes`, or inside
+ * a nested attribute, by type; types above `max` are left out, absent ones are NULL, of
+ * repeated ones the last counts. -EBADMSG when they do not fill their place exactly. */
+int ng_netlink_collect(const void *bytes, size_t len_bytes, const struct nlattr *ret_attrs[],
+                       unsigned max) _must_check_;
+int ng_netlink_attrs(const struct nlmsghdr *message, size_t header_bytes,
+                     const struct nlattr *ret_attrs[], unsigned max) _must_check_;
+int ng_netlink_nested(const struct nlattr *nest, const struct nlattr *ret_attrs[],
+                      unsigned max) _must_check_;
+
+/* The value, or `absent` when there is no such attribute or it is too short for one. */
+uint8_t ng_netlink_u8(const struct nlattr *attr, uint8_t absent);
+uint32_t ng_netlink_u32(const struct nlattr *attr, uint32_t absent);
+
+#endif

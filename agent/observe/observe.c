@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/observe/observe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "agent/observe/docker.h"
+#include "agent/observe/engine_socket.h"
+#include "agent/observe/links.h"
+#include "agent/observe/nft_dump.h"
+#include "agent/observe/proc.h"
+#include "agent/observe/routes.h"
+#include "agent/observe/sockets.h"
+#include "agent/observe/world_sort.h"
+
+/* Each part returns 0 or -ENOMEM; any other failure has become a gap. */
+struct observation {
+    struct ng_world *world;
+    struct ng_gap *gaps;
+    size_t n_gaps, gaps_capacity;
+};
+
+/* Takes over `reason`, a string of the world's arena, or NULL when there was no memory for it. */
+static int add_gap(struct observation *observation, const char *source, const char *reason) {
+    struct ng_gap *gap;
+
+    if (!reason)
+        return -ENOMEM;
+    gap = NG_ARENA_APPEND(observation->world->arena, observation->gaps, observation->n_gaps,
+                          observation->gaps_capacity);
+    if (!gap)
+        return -ENOMEM;
+    *gap = (struct ng_gap){.source = source, .reason = reason};
+    return 0;
+}
+
+/* A part that returned `code`: 0 and -ENOMEM stay what they are. */
+static int gap_for(struct observation *observation, const char *source, int code,
+                   const struct ng_error *error) {
+    struct ng_arena *arena = observation->world->arena;
+
+    if (code == 0 || code == -ENOMEM)
+        return code;
+    return add_gap(observation, source,
+                   ng_arena_strdup(arena, error->message[0] ? error->message : strerror(-code)));
+}
+
+/* -- the engine -------------------------------------------------------------------------- */
+
+static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked) {
+    struct ng_world *world = observation->world;
+    struct ng_error error = {0};
+    struct ng_engine *engine = ng_arena_alloc(world->arena, 1, sizeof(*engine));
+    int r = engine ? ng_docker_observe(world->arena, endpoint, NULL, engine, &error) : -ENOMEM;
+
+    if (r == 0) {
+        world->engines = engine;
+        world->n_engines = 1;
+        return 0;
+    }
+    /* Whoever did not ask for an engine may not have one, but its socket's file be left. */
+    if (!asked && (r == -ENOENT || r == -ECONNREFUSED)) {
+        world->no_engine = ng_arena_strdup(world->arena, endpoint);
+        return world->no_engine ? 0 : -ENOMEM;
+    }
+    return gap_for(observation, "docker", r, &error);
+}
+
+static int observe_engine(struct observation *observation, const char *asked_for) {
+    static const char *const paths[] = {"/run/docker.sock", "/var/run/docker.sock"};
+    struct ng_world *world = observation->world;
+    const char *endpoint;
+
+    if (asked_for)
+        return observe_engine_at(observation, asked_for, true);
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        enum ng_engine_socket state = ng_engine_socket_look(paths[i]);
+
+        if (state == NG_ENGINE_SOCKET_NONE)
+            continue;
+        endpoint = ng_arena_printf(world->arena, "unix://%s", paths[i]);
+        if (!endpoint)
+            return -ENOMEM;
+        if (state == NG_ENGINE_SOCKET_AWAKE)
+            return observe_engine_at(observation, endpoint, false);
+        world->no_engine = ng_arena_printf(
+            world->arena, "%s, where systemd would start it on the first connection", endpoint);
+        return world->no_engine ? 0 : -ENOMEM;
+    }
+    world->no_engine = "unix:///run/docker.sock";
+    return 0;
+}
+
+/* -- the kernel -------------------------------------------------------------------------- */
+
+static int observe_xdp(struct observation *observation) {
+    struct ng_world *world = observation->world;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < world->n_links; i++)
+        if (world->links[i].xdp)
+            r = add_gap(observation, "xdp",
+                        ng_arena_printf(world->arena,
+                                        "xdp on %s: a program may drop or pass packets before "
+                                        "every rule; not decided",
+                                        world->links[i].name));
+    return r;
+}
+
+static int observe_links(struct observation *observation) {
+    struct ng_error error = {0};
+    int r = ng_links_read(observation->world, &error);
+
+    return r < 0 ? gap_for(observation, "links", r, &error) : observe_xdp(observation);
+}
+
+static int observe_routes(struct observation *observation) {
+    struct ng_world *world = observation->world;
+    struct ng_error error = {0};
+    size_t left_out = 0;
+    int r = ng_routes_read(world, &left_out, &error);
+
+    if (r < 0 || left_out == 0)
+        return gap_for(observation, "routes", r, &error);
+    return add_gap(observation, "routes",
+                   ng_arena_printf(world->arena,
+                                   "%zu routes that hold only for some sources or types of "
+                                   "service, or whose next hop is not told, are left out",
+                                   left_out));
+}
+
+static int observe_sockets(struct observation *observation) {
+    struct ng_world *world = observation->world;
+    struct ng_error error = {0};
+    size_t unsure = 0;
+    int r = ng_sockets_read(world, &unsure, &error);
+
+    if (r < 0 || unsure == 0)
+        return gap_for(observation, "sockets", r, &error);
+    return add_gap(observation, "sockets",
+                   ng_arena_printf(world->arena,
+                                   "of %zu sockets it is not known whether they take IPv4 as well "
+                                   "as IPv6 and packets of every link; they are taken to (run as "
+                                   "root, or load inet_diag, tcp_diag and udp_diag)",
+                                   unsure));
+}
+
+static int observe_nft(struct observation *observation) {
+    struct ng_world *world = observation->world;
+    struct ng_error error = {0};
+    int r = ng_nft_dump_read(world->arena, &world->nft, &error);
+
+    return gap_for(observation, "nftables", r, &error);
+}
+
+/* The tables of iptables-legacy. To ask the kernel for one that is not there would create it;
+ * the list of those that are is harmless to read. */
+static int observe_xtables(struct observation *observation, const char *path, const char *command) {
+    struct ng_arena *arena = observation->world->arena;
+    char names[512];
+    int r = ng_proc_read(AT_FDCWD, path, names, sizeof(names));
+    size_t len;
+
+    if (r == -ENOENT || r == 0)
+        return 0;
+    if (r < 0)
+        return add_gap(observation, "xtables",
+                       ng_arena_printf(arena,
+                                       "cannot tell whether %s tables are in force: %s: %s; run "
+                                       "as root",
+                                       command, path, strerror(-r)));
+    for (char *newline = names; (newline = strchr(newline, '\n'));)
+        *newline = ' ';
+    len = strlen(names);
+    while (len > 0 && names[len - 1] == ' ')
+        names[--len] = '\0';
+    return add_gap(observation, "xtables",
+                   ng_arena_printf(arena,
+                                   "%s tables are in force too (%s) and are not read by this "
+                                   "version",
+                                   command, names));
+}
+
+static int observe_host(struct ng_world *world) {
+    struct timespec now;
+    struct utsname uts;
+
+    if (uname(&uts) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0)
+        return -errno;
+    world->time_s = now.tv_sec;
+    world->host = ng_proc_utf8(world->arena, uts.nodename, sizeof(uts.nodename));
+    return world->host ? 0 : -ENOMEM;
+}
+
+/* The engine first: what it has started by then has its rules and sockets. */
+static int observe_all(struct observation *observation, const char *docker_endpoint) {
+    int r = observe_host(observation->world);
+
+    r = r ? r : observe_engine(observation, docker_endpoint);
+    r = r ? r : observe_links(observation);
+    r = r ? r : observe_routes(observation);
+    r = r ? r : observe_sockets(observation);
+    r = r ? r : observe_nft(observation);
+    r = r ? r : observe_xtables(observation, "/proc/net/ip_tables_names", "iptables-legacy");
+    r = r ? r : observe_xtables(observation, "/proc/net/ip6_tables_names", "ip6tables-legacy");
+    if (r < 0)
+        return r;
+    observation->world->gaps = observation->gaps;
+    observation->world->n_gaps = observation->n_gaps;
+    return ng_world_sort(observation->world);
+}
+
+int ng_observe(const struct ng_observe_options *options, struct ng_world **ret_world,
+               struct ng_error *error) {
+    struct ng_arena *arena = ng_arena_new();
+    struct observation observation = {0};
+    int r;
+
+    if (!arena)
+        return ng_error_set(error, -ENOMEM, "observe", "out of memory");
+    observation.world = ng_arena_alloc(arena, 1, sizeof(*observation.world));
+    if (observation.world) {
+        observation.world->arena = arena;
+        r = observe_all(&observation, options->docker_endpoint);
+    } else {
+        r = -ENOMEM;
+    }
+    if (r < 0) {
+        ng_arena_free(arena);
+        return ng_error_set(error, r, "observe", "cannot observe this host: %s", strerror(-r));
+    }
+    *ret_world = observation.world;
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_AGENT_OBSERVE_SOCKETS_H
+#define NETGUARD_AGENT_OBSERVE_SOCKETS_H
+
+/* The sockets of this network namespace that take packets from outside, and who holds them. */
+
+#include <linux/netlink.h>
+
+#include "netguard/world.h"
+
+/* Fills listeners of `world` and sets listeners_read; leaves both alone on failure.
+ * `ret_unsure`: of how many it could not be told whether they are bound to a link or, IPv6
+ * ones, take IPv4 as well; they count as open to both. */
+int ng_sockets_read(struct ng_world *world, size_t *ret_unsure, struct ng_error *error)
+    _must_check_;
+
+/* -- what the readers of sock_diag and of /proc/net have in common ---------------------------- */
+
+struct ng_socket {
+    struct ng_listener listener;
+    uint64_t inode; /* 0: belongs to no process */
+    bool unsure;    /* v6only and link are not known */
+};
+
+/* Grows in the arena. Starts with all zeroes but the arena. */
+struct ng_sockets {
+    struct ng_arena *arena;
+    struct ng_socket *items;
+    size_t count, capacity;
+};
+
+/* Appends a socket, an IPv4 address inside an IPv6 one as what it is: such a socket takes IPv4
+ * only. 0 or -ENOMEM. */
+int ng_sockets_add(struct ng_sockets *sockets, struct ng_socket socket) _must_check_;
+
+/* Appends the sockets that a message of sock_diag for protocol `proto` tells of; nothing for
+ * one that takes nothing from outside. -EBADMSG, -ENOMEM. */
+int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nlmsghdr *message)
+    _must_check_;
+
+#endif

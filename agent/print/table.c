@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/print/table.h"
+
+#include <errno.h>
+#include <time.h>
+
+static const char *plural(struct ng_sheet *sheet, size_t count, const char *noun) {
+    return ng_layout_text(&sheet->layout, "%zu %s%s", count, noun, count == 1 ? "" : "s");
+}
+
+void ng_sheet_heading(struct ng_sheet *sheet, const char *heading, size_t count) {
+    struct ng_layout *layout = &sheet->layout;
+
+    fputc('\n', layout->out);
+    ng_layout_styled(layout, NG_STYLE_BOLD, heading);
+    fprintf(layout->out, " (%zu)\n", count);
+}
+
+static void print_engine(struct ng_sheet *sheet, const struct ng_engine *engine) {
+    struct ng_layout *layout = &sheet->layout;
+
+    ng_layout_paragraph(layout, 0, "engine", NG_STYLE_DIM,
+                        ng_layout_text(layout, "Docker %s at %s, %s running%s%s",
+                                       ng_layout_escaped(layout, engine->version),
+                                       ng_layout_escaped(layout, engine->endpoint),
+                                       plural(sheet, engine->n_containers, "container"),
+                                       engine->swarm ? ", in a swarm" : "",
+                                       engine->rootless ? ", rootless" : ""));
+}
+
+static void print_header(struct ng_sheet *sheet) {
+    const struct ng_world *world = sheet->result->world;
+    struct ng_layout *layout = &sheet->layout;
+    time_t when = (time_t)world->time_s;
+    char text[64] = "";
+    struct tm utc;
+
+    if (gmtime_r(&when, &utc))
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &utc);
+    ng_layout_paragraph(
+        layout, 0, "host", NG_STYLE_DIM,
+        ng_layout_text(layout, "%s, %s", ng_layout_escaped(layout, world->host), text));
+    for (size_t i = 0; i < world->n_engines; i++)
+        print_engine(sheet, &world->engines[i]);
+    if (world->n_engines == 0)
+        ng_layout_paragraph(
+            layout, 0, "engine", NG_STYLE_DIM,
+            world->no_engine ? ng_layout_text(layout, "no container engine found (looked for %s)",
+                                              ng_layout_escaped(layout, world->no_engine))
+                             : "not observed");
+    ng_layout_paragraph(layout, 0, "policy", NG_STYLE_DIM,
+                        sheet->options->policy
+                            ? ng_layout_escaped(layout, sheet->options->policy)
+                            : "built-in: no data store, cluster-control or Docker API port "
+                              "reachable from outside");
+}
+
+static void print_gaps(struct ng_sheet *sheet) {
+    const struct ng_result *result = sheet->result;
+    struct ng_layout *layout = &sheet->layout;
+
+    if (result->n_gaps == 0)
+        return;
+    ng_sheet_heading(sheet, "NOT SEEN", result->n_gaps);
+    for (size_t i = 0; i < result->n_gaps; i++)
+        ng_layout_paragraph(layout, 0, ng_layout_escaped(layout, result->gaps[i].source),
+                            NG_STYLE_YELLOW, ng_layout_escaped(layout, result->gaps[i].reason));
+}
+
+/* -- the last lines: what it comes to ----------------------------------------------------- */
+
+static const char *by_severity(struct ng_sheet *sheet) {
+    size_t counts[NG_CRITICAL + 1] = {0};
+    const char *text = "";
+
+    for (size_t i = 0; i < sheet->result->n_findings; i++)
+        if (sheet->result->findings[i].state == NG_OPEN)
+            counts[sheet->result->findings[i].severity]++;
+    for (int severity = NG_CRITICAL; severity >= NG_INFO; severity--)
+        if (counts[severity])
+            text = ng_layout_join(&sheet->layout, text,
+                                  ng_layout_text(&sheet->layout, "%zu %s", counts[severity],
+                                                 ng_severity_text((enum ng_severity)severity)));
+    return text;
+}
+
+static size_t count_state(const struct ng_result *result, enum ng_finding_state state) {
+    size_t count = 0;
+
+    for (size_t i = 0; i < result->n_findings; i++)
+        count += result->findings[i].state == state;
+    return count;
+}
+
+static void print_summary(struct ng_sheet *sheet) {
+    static const enum ng_finding_state others[] = {NG_STATE_BLOCKED, NG_EXCEPTED};
+    const struct ng_result *result = sheet->result;
+    struct ng_layout *layout = &sheet->layout;
+    size_t open = count_state(result, NG_OPEN);
+    const char *text = "no open finding";
+
+    if (open)
+        text = ng_layout_text(layout, "%s (%s)", plural(sheet, open, "open finding"),
+                              by_severity(sheet));
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        size_t count = count_state(result, others[i]);
+
+        if (count)
+            text =
+                ng_layout_text(layout, "%s, %zu %s", text, count, ng_finding_state_text(others[i]));
+    }
+    fputc('\n', layout->out);
+    ng_layout_paragraph(
+        layout, 0, "result", open ? NG_STYLE_ALARM : NG_STYLE_BOLD,
+        ng_layout_text(layout, "%s in %s", text, plural(sheet, result->n_exposures, "exposure")));
+    if (!result->complete)
+        ng_layout_paragraph(layout, 0, "", NG_STYLE_PLAIN,
+                            "incomplete: not everything could be read, so more may be open "
+                            "than is listed");
+}
+
+int ng_print_table(FILE *out, const struct ng_result *result,
+                   const struct ng_print_options *options) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+
+    if (!arena)
+        return -ENOMEM;
+    struct ng_sheet sheet = {
+        .layout = {.out = out,
+                   .arena = arena,
+                   .width =
+                       options->width < NG_TABLE_WIDTH_MIN ? NG_TABLE_WIDTH_MIN : options->width,
+                   .color = options->color},
+        .result = result,
+        .options = options,
+    };
+    print_header(&sheet);
+    ng_sheet_findings(&sheet);
+    ng_sheet_exposures(&sheet);
+    ng_sheet_containers(&sheet);
+    print_gaps(&sheet);
+    print_summary(&sheet);
+    return sheet.layout.failed ? -ENOMEM : 0;
+}

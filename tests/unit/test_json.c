@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "agent/print/print.h"
+#include "tests/unit/fixture_result.h"
+
+static char *print_text(const struct ng_result *result) {
+    const struct ng_print_options options = {.width = NG_TABLE_WIDTH};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    assert_int_equal(ng_print_json(out, result, &options), 0);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(strlen(text), len);
+    return text;
+}
+
+static json_t *print_document(const struct ng_result *result) {
+    json_error_t error;
+    char *text = print_text(result);
+    json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+
+    if (!document)
+        fail_msg("line %d: %s", error.line, error.text);
+    free(text);
+    return document;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+/* Members in the order in which they are written. */
+static void assert_keys(json_t *object, const char *const *keys) {
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value) {
+        assert_non_null(*keys);
+        assert_string_equal(key, *keys++);
+    }
+    assert_null(*keys);
+}
+
+static void assert_json(const json_t *value, const char *expected) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void test_top(void **state) {
+    (void)state;
+    static const char *const keys[] = {"schema",  "host",      "time",     "complete", "gaps",
+                                       "engines", "exposures", "findings", "summary",  NULL};
+    const struct ng_result result = fixture_result();
+    json_t *document = print_document(&result);
+
+    assert_keys(document, keys);
+    assert_string_equal(text_of(document, "schema"), "netguard.check/1");
+    assert_string_equal(text_of(document, "host"), "web-1");
+    assert_string_equal(text_of(document, "time"), "2026-10-03T14:02:11Z");
+    assert_json(json_object_get(document, "complete"), "true");
+    assert_json(json_object_get(document, "gaps"), "[]");
+    assert_json(json_object_get(document, "engines"),
+                "[{\"endpoint\":\"unix:///var/run/docker.sock\",\"version\":\"20.10.24\"}]");
+    assert_json(json_object_get(document, "summary"),
+                "{\"exposures\":8,\"findings\":3,\"by_severity\":{\"critical\":2,\"high\":1}}");
+    json_decref(document);
+}
+
+static void test_exposure(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_result();
+    json_t *document = print_document(&result);
+    json_t *redis = json_array_get(json_object_get(document, "exposures"), FIXTURE_X_REDIS4);
+
+    assert_json(
+        redis,
+        "{\"id\":\"0000000000000003\",\"kind\":\"published\",\"family\":\"ip\",\"proto\":\"tcp\","
+        "\"host_addr\":\"0.0.0.0\",\"host_port\":6379,"
+        "\"container\":{\"id\":\"" FIXTURE_REDIS_ID "\",\"name\":\"redis\",\"image\":\"redis:7\","
+        "\"service\":null,\"stack\":null,\"networks\":[\"bridge\"]},"
+        "\"container_addr\":\"172.17.0.2\",\"container_port\":6379,\"process\":null,"
+        "\"paths\":[\"dnat\"],"
+        "\"reach\":[{\"zone\":\"public\",\"interface\":\"eth0\",\"verdict\":\"reachable\","
+        "\"sources\":[\"0.0.0.0/0\"],\"source_ports\":null,"
+        "\"decided_by\":{\"table\":\"ip filter\",\"chain\":\"DOCKER\",\"handle\":12,\"rule\":"
+        "\"iifname != \\\"docker0\\\" oifname \\\"docker0\\\" ip daddr 172.17.0.2 tcp dport 6379 "
+        "accept\"},"
+        "\"deciders\":[{\"table\":\"ip filter\",\"chain\":\"DOCKER\",\"handle\":12,\"rule\":"
+        "\"iifname != \\\"docker0\\\" oifname \\\"docker0\\\" ip daddr 172.17.0.2 tcp dport 6379 "
+        "accept\"}],\"unsure\":[],\"maybe\":[]},"
+        "{\"zone\":\"public\",\"interface\":\"eth1\",\"verdict\":\"reachable\","
+        "\"sources\":[\"0.0.0.0/0\"],\"source_ports\":null,"
+        "\"decided_by\":{\"table\":\"ip filter\",\"chain\":\"DOCKER\",\"handle\":12,\"rule\":"
+        "\"iifname != \\\"docker0\\\" oifname \\\"docker0\\\" ip daddr 172.17.0.2 tcp dport 6379 "
+        "accept\"},"
+        "\"deciders\":[{\"table\":\"ip filter\",\"chain\":\"DOCKER\",\"handle\":12,\"rule\":"
+        "\"iifname != \\\"docker0\\\" oifname \\\"docker0\\\" ip daddr 172.17.0.2 tcp dport 6379 "
+        "accept\"}],\"unsure\":[],\"maybe\":[]}],"
+        "\"host_firewall\":{\"ufw\":\"bypassed\",\"firewalld\":\"absent\"}}");
+    json_decref(document);
+}
+
+static void test_what_is_not_there_is_null(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_result();
+    json_t *document = print_document(&result);
+    json_t *exposures = json_object_get(document, "exposures");
+    json_t *sshd = json_array_get(exposures, FIXTURE_X_SSHD);
+    json_t *redis6 = json_array_get(exposures, FIXTURE_X_REDIS6);
+    json_t *by = json_object_get(json_array_get(json_object_get(redis6, "reach"), 0), "decided_by");
+
+    assert_true(json_is_null(json_object_get(sshd, "container")));
+    assert_true(json_is_null(json_object_get(sshd, "container_addr")));
+    assert_true(json_is_null(json_object_get(sshd, "container_port")));
+    assert_string_equal(text_of(sshd, "process"), "sshd");
+    assert_true(json_is_null(
+        json_object_get(json_array_get(json_object_get(sshd, "reach"), 0), "decided_by")));
+    assert_string_equal(text_of(redis6, "host_addr"), "::");
+    assert_true(json_is_null(json_object_get(by, "handle"))); /* a policy is no rule */
+    json_decref(document);
+}
+
+static void test_partly_and_unknown(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_result();
+    json_t *document = print_document(&result);
+    json_t *exposures = json_object_get(document, "exposures");
+    json_t *sts =
+        json_array_get(json_object_get(json_array_get(exposures, FIXTURE_X_STS1), "reach"), 0);
+    json_t *exporter =
+        json_array_get(json_object_get(json_array_get(exposures, FIXTURE_X_EXPORTER), "reach"), 0);
+    json_t *sources = json_object_get(sts, "sources");
+
+    assert_int_equal(json_array_size(sources), 24); /* a /24 out of all: one prefix a bit */
+    assert_string_equal(json_string_value(json_array_get(sources, 0)), "0.0.0.0/1");
+    assert_json(json_object_get(exporter, "sources"), "[]");
+    assert_json(json_object_get(exporter, "maybe"), "[\"0.0.0.0/0\"]");
+    assert_json(json_object_get(exporter, "source_ports"), "[[53,53],[1024,65535]]");
+    assert_json(json_object_get(exporter, "unsure"), "[\"xt match \\\"bpf\\\"\"]");
+    json_decref(document);
+}
+
+static void test_finding(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_result();
+    json_t *document = print_document(&result);
+
+    assert_json(json_array_get(json_object_get(document, "findings"), 2),
+                "{\"id\":\"NG002\",\"key\":\"aaaaaaaaaaaaaaa3\",\"rule\":\"default\","
+                "\"severity\":\"high\",\"action\":\"alert\",\"state\":\"excepted\","
+                "\"exposure\":\"0000000000000002\",\"subject\":\"node-exporter\","
+                "\"zones\":[\"public\"],\"message\":\"no rule allows 9100/udp\","
+                "\"fix\":\"add a rule that allows it\"}");
+    json_decref(document);
+}
+
+static void test_one_element_a_line(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_result();
+    char *text = print_text(&result);
+    size_t lines = 0;
+
+    for (const char *p = text; *p; p++)
+        lines += *p == '\n';
+    assert_int_equal(lines, 1 + result.n_exposures + result.n_findings);
+    assert_non_null(strstr(text, "\n{\"id\":\"0000000000000008\",\"kind\":\"host\""));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    free(text);
+}
+
+static void test_hostile_strings(void **state) {
+    (void)state;
+    static const char host[] = "a\"b\\c\n\x01\x1b\x7f\u2028\u202e\U000e0041\xff\u00e9";
+    struct ng_world world = fixture_world;
+    struct ng_result result = fixture_result();
+    const struct ng_gap gaps[] = {{.source = "docker", .reason = "line\nbreak"}};
+
+    world.host = host;
+    result.world = &world;
+    result.complete = false;
+    result.gaps = gaps;
+    result.n_gaps = ARRAY_SIZE(gaps);
+    char *text = print_text(&result);
+    assert_non_null(strstr(text, "\"host\":\"a\\\"b\\\\c\\n\\u0001\\u001b\\u007f\\u2028\\u202e"
+                                 "\\udb40\\udc41\\ufffd\u00e9\""));
+    free(text);
+
+    json_t *document = print_document(&result);
+    assert_string_equal(text_of(document, "host"),
+                        "a\"b\\c\n\x01\x1b\x7f\u2028\u202e\U000e0041\ufffd\u00e9");
+    assert_json(json_object_get(document, "gaps"),
+                "[{\"source\":\"docker\",\"reason\":\"line\\nbreak\"}]");
+    assert_json(json_object_get(document, "complete"), "false");
+    json_decref(document);
+}
+
+static void test_nothing(void **state) {
+    (void)state;
+    const struct ng_world world = {.host = "h", .no_engine = "/var/run/docker.sock"};
+    const struct ng_result result = {.world = &world, .complete = true};
+    char *text = print_text(&result);
+
+    assert_string_equal(text, "{\"schema\":\"netguard.check/1\",\"host\":\"h\","
+                              "\"time\":\"1970-01-01T00:00:00Z\",\"complete\":true,\"gaps\":[],"
+                              "\"engines\":[],\"exposures\":[],\"findings\":[],"
+                              "\"summary\":{\"exposures\":0,\"findings\":0,\"by_severity\":{}}}\n");
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_top),
+        cmocka_unit_test(test_exposure),
+        cmocka_unit_test(test_what_is_not_there_is_null),
+        cmocka_unit_test(test_partly_and_unknown),
+        cmocka_unit_test(test_finding),
+        cmocka_unit_test(test_one_element_a_line),
+        cmocka_unit_test(test_hostile_strings),
+        cmocka_unit_test(test_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
