@@ -833,9 +833,19 @@ static int decode_exthdr(struct run *run, const struct nlattr *data) {
         return r;
     if (!attributes[NFTA_EXTHDR_DREG]) /* a TCP option is set or taken away */
         return ng_op_add_text(run->list, NG_OP_NOTHING, NULL);
-    uint32_t len = ng_attr_u32(attributes[NFTA_EXTHDR_LEN], 0);
-    return load_other(run, attributes[NFTA_EXTHDR_DREG], len ? len : 1,
-                      "extension header or option");
+    bool present = ng_attr_u32(attributes[NFTA_EXTHDR_FLAGS], 0) & NFT_EXTHDR_F_PRESENT;
+    uint32_t len = present ? 1 : ng_attr_u32(attributes[NFTA_EXTHDR_LEN], 1);
+    bool ip6 = ng_attr_u32(attributes[NFTA_EXTHDR_OP], NFT_EXTHDR_OP_IPV6) == NFT_EXTHDR_OP_IPV6;
+    if (!ip6)
+        return load_other(run, attributes[NFTA_EXTHDR_DREG], len, "tcp, ip or sctp option");
+    size_t slot;
+    r = register_slot(attributes[NFTA_EXTHDR_DREG], len, &slot);
+    if (r < 0)
+        return r;
+    struct part part = whole_field(present ? NG_FIELD_EXTHDR_PRESENT : NG_FIELD_EXTHDR, len, false);
+    part.operand.name = present ? "exthdr present" : "exthdr";
+    load_part(run, slot, part, len);
+    return 0;
 }
 
 /* -- dispatch --------------------------------------------------------------------------------- */

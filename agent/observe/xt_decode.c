@@ -330,6 +330,14 @@ static int icmp(struct op_list *list, uint8_t family, const void *info) {
                                       false);
 }
 
+/* Matches on an IPv6 extension header hold only where there is one, inverted or not. */
+static int extension_header(struct op_list *list, uint8_t family, const void *info) {
+    (void)family, (void)info;
+    struct ng_operand header = field(NG_FIELD_EXTHDR);
+    header.name = "exthdr";
+    return ng_op_add_interval(list, header, 0, whole, false);
+}
+
 static int limit(struct op_list *list, uint8_t family, const void *info) {
     struct xt_rateinfo rate;
     (void)family;
@@ -371,6 +379,10 @@ static const struct extension matches[] = {
     {"limit", 0, sizeof(struct xt_rateinfo), NFPROTO_UNSPEC, limit},
     {"icmp", 0, sizeof(struct ipt_icmp), NFPROTO_IPV4, icmp},
     {"icmp6", 0, sizeof(struct ip6t_icmp), NFPROTO_IPV6, icmp},
+    {"rt", 0, 0, NFPROTO_IPV6, extension_header},
+    {"frag", 0, 0, NFPROTO_IPV6, extension_header},
+    {"hbh", 0, 0, NFPROTO_IPV6, extension_header},
+    {"dst", 0, 0, NFPROTO_IPV6, extension_header},
     {"mark", 1, sizeof(struct xt_mark_mtinfo1), NFPROTO_UNSPEC, mark},
     {"state", 0, sizeof(struct xt_state_info), NFPROTO_UNSPEC, state},
     {"iprange", 1, sizeof(struct xt_iprange_mtinfo), NFPROTO_UNSPEC, iprange},

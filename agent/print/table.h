@@ -22,6 +22,11 @@ const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *expos
 const char *ng_sheet_binding(struct ng_sheet *sheet, const struct ng_exposure *exposure,
                              unsigned length, bool with_target);
 
+/* Does `next` differ from the `length` exposures from `first` on in nothing but its ports, and
+ * are these the next ones? (How both are reached is not compared.) */
+bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
+                      const struct ng_exposure *next);
+
 /* "dnat", "proxy", "host net", … */
 const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *exposure);
 
@@ -49,6 +54,8 @@ struct ng_ways {
  * are already there. */
 void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
                        const struct ng_exposure *exposure, const struct ng_finding *finding);
+
+bool ng_sheet_ways_equal(const struct ng_ways *a, const struct ng_ways *b);
 
 /* "ip filter DOCKER handle 12: …"; escaped. The reason also puts into words that no rule
  * decided. */

@@ -57,35 +57,9 @@ static int compare_runs(const void *left, const void *right) {
     return r ? r : a->container_port - b->container_port;
 }
 
-static bool ways_equal(const struct ng_ways *a, const struct ng_ways *b) {
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++) {
-        const struct ng_way *x = &a->items[i], *y = &b->items[i];
-
-        if (x->verdict != y->verdict || strcmp(x->zone, y->zone) != 0 ||
-            strcmp(x->interfaces, y->interfaces) != 0 || strcmp(x->sources, y->sources) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* Is `port` the next after the run, counting from `first`? A port that is not there (0) stays
- * that way through the run. */
-static bool port_follows(unsigned first, unsigned length, unsigned port) {
-    return first ? port == first + length : port == 0;
-}
-
 static bool run_extends(const struct run *run, const struct run *next) {
-    const struct ng_exposure *a = run->first, *b = next->first;
-
-    return a->container == b->container && compare_text(a->process, b->process) == 0 &&
-           a->proto == b->proto && a->kind == b->kind && a->family == b->family &&
-           ng_addr_equal(a->host_addr, b->host_addr) &&
-           ng_addr_equal(a->container_addr, b->container_addr) && a->paths == b->paths &&
-           port_follows(a->host_port, run->length, b->host_port) &&
-           port_follows(a->container_port, run->length, b->container_port) &&
-           run->severity == next->severity && ways_equal(&run->ways, &next->ways);
+    return ng_sheet_extends(run->first, run->length, next->first) &&
+           run->severity == next->severity && ng_sheet_ways_equal(&run->ways, &next->ways);
 }
 
 /* Fills `severity` of the runs, which are still one per exposure and in the result's order. */

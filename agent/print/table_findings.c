@@ -4,10 +4,12 @@
 #include "agent/print/table.h"
 
 /* Findings about the same port that say the same of IPv4 and IPv6, or of several host
- * addresses: one block for the reader. */
+ * addresses: one block for the reader. A range of ports is one block as well. */
 struct group {
-    const struct ng_finding **members;
+    const struct ng_finding **members; /* of the first port */
     size_t count, capacity;
+    unsigned length; /* ports */
+    struct ng_ways ways;
 };
 
 /* Lines without repetition, in order of their first appearance. */
@@ -50,13 +52,14 @@ static bool same_group(const struct ng_finding *a, const struct ng_finding *b) {
            strcmp(a->id, b->id) == 0 && strcmp(a->rule, b->rule) == 0;
 }
 
-static void collect(struct ng_sheet *sheet, size_t first, bool *printed, struct group *group) {
+static void collect(struct ng_sheet *sheet, size_t first, bool *taken, struct group *group) {
     const struct ng_finding *findings = sheet->result->findings;
 
+    group->length = 1;
     for (size_t i = first; i < sheet->result->n_findings; i++) {
         if (!same_stretch(&findings[first], &findings[i]))
             return;
-        if (printed[i] || !same_group(&findings[first], &findings[i]))
+        if (taken[i] || !same_group(&findings[first], &findings[i]))
             continue;
         const struct ng_finding **member =
             NG_ARENA_APPEND(sheet->layout.arena, group->members, group->count, group->capacity);
@@ -65,8 +68,22 @@ static void collect(struct ng_sheet *sheet, size_t first, bool *printed, struct 
             return;
         }
         *member = &findings[i];
-        printed[i] = true;
+        taken[i] = true;
+        ng_sheet_add_ways(sheet, &group->ways, findings[i].exposure, &findings[i]);
     }
+}
+
+static bool group_extends(const struct group *group, const struct group *next) {
+    const struct ng_finding *a = group->members[0], *b = next->members[0];
+
+    if (group->count != next->count || a->severity != b->severity || a->state != b->state ||
+        a->action != b->action || strcmp(a->id, b->id) != 0 || strcmp(a->rule, b->rule) != 0)
+        return false;
+    for (size_t i = 0; i < group->count; i++)
+        if (!ng_sheet_extends(group->members[i]->exposure, group->length,
+                              next->members[i]->exposure))
+            return false;
+    return ng_sheet_ways_equal(&group->ways, &next->ways);
 }
 
 /* -- the parts of a block ----------------------------------------------------------------- */
@@ -101,7 +118,8 @@ static const struct ng_finding *spokesman(const struct group *group) {
 }
 
 /* "CRITICAL  redis: …" with the state where it is not open. */
-static void print_headline(struct ng_sheet *sheet, const struct ng_finding *finding) {
+static void print_headline(struct ng_sheet *sheet, const struct ng_finding *finding,
+                           unsigned ports) {
     static const char *const tags[] = {
         [NG_INFO] = "INFO", [NG_LOW] = "LOW",           [NG_MEDIUM] = "MEDIUM",
         [NG_HIGH] = "HIGH", [NG_CRITICAL] = "CRITICAL",
@@ -114,19 +132,24 @@ static void print_headline(struct ng_sheet *sheet, const struct ng_finding *find
         text = ng_layout_text(layout, "%s: %s", ng_layout_escaped(layout, finding->subject), text);
     if (!open)
         text = ng_layout_text(layout, "[%s] %s", ng_finding_state_text(finding->state), text);
+    if (ports > 1)
+        text = ng_layout_text(layout, "%s (and the same of the next %u ports)", text, ports - 1);
     ng_layout_paragraph(layout, 0, tags[finding->severity],
                         open ? ng_sheet_severity_style(finding->severity) : NG_STYLE_DIM, text);
 }
 
-static void add_bindings(struct ng_sheet *sheet, struct lines *lines, const struct group *group) {
+static void print_ports(struct ng_sheet *sheet, const struct group *group) {
+    struct lines lines = {0};
+
     for (size_t i = 0; i < group->count; i++) {
         const struct ng_exposure *exposure = group->members[i]->exposure;
 
-        add_line(sheet, lines,
+        add_line(sheet, &lines,
                  ng_layout_text(&sheet->layout, "%s (%s)",
-                                ng_sheet_binding(sheet, exposure, 1, true),
+                                ng_sheet_binding(sheet, exposure, group->length, true),
                                 ng_sheet_via(sheet, exposure)));
     }
+    print_lines(sheet, group->length > 1 ? "ports" : "port", &lines);
 }
 
 static const char *way_text(struct ng_sheet *sheet, const struct ng_way *way) {
@@ -143,13 +166,10 @@ static const char *way_text(struct ng_sheet *sheet, const struct ng_way *way) {
 }
 
 static void print_from(struct ng_sheet *sheet, const struct group *group) {
-    struct ng_ways ways = {0};
     struct lines lines = {0};
 
-    for (size_t i = 0; i < group->count; i++)
-        ng_sheet_add_ways(sheet, &ways, group->members[i]->exposure, group->members[i]);
-    for (size_t i = 0; i < ways.count; i++)
-        add_line(sheet, &lines, way_text(sheet, &ways.items[i]));
+    for (size_t i = 0; i < group->ways.count; i++)
+        add_line(sheet, &lines, way_text(sheet, &group->ways.items[i]));
     print_lines(sheet, "from", &lines);
 }
 
@@ -169,6 +189,8 @@ static void print_why(struct ng_sheet *sheet, const struct group *group) {
                 add_line(sheet, &unsure, ng_layout_escaped(&sheet->layout, reach->unsure.items[k]));
         }
     }
+    if (group->length > 1)
+        add_line(sheet, &why, "and likewise for the ports after the first");
     print_lines(sheet, "because", &why);
     print_lines(sheet, "unsure", &unsure);
 }
@@ -242,43 +264,55 @@ static void print_keys(struct ng_sheet *sheet, const struct group *group) {
 }
 
 static void print_group(struct ng_sheet *sheet, const struct group *group) {
-    const struct ng_finding *finding = group->members[0];
-    struct lines bindings = {0};
-
-    print_headline(sheet, spokesman(group));
-    add_bindings(sheet, &bindings, group);
-    print_lines(sheet, "port", &bindings);
+    print_headline(sheet, spokesman(group), group->length);
+    print_ports(sheet, group);
     print_from(sheet, group);
     print_why(sheet, group);
     print_firewall(sheet, group, "ufw", ufw_of);
     print_firewall(sheet, group, "firewalld", firewalld_of);
-    print_rule(sheet, finding);
+    print_rule(sheet, group->members[0]);
     if (sheet->options->verbose)
         print_keys(sheet, group);
     print_fix(sheet, group);
 }
 
+/* Prints each group when the next one turns out not to continue it. */
+static void print_groups(struct ng_sheet *sheet, bool *taken) {
+    struct group current = {0};
+
+    for (size_t i = 0; i < sheet->result->n_findings && !sheet->layout.failed; i++) {
+        struct group next = {0};
+
+        if (taken[i])
+            continue;
+        collect(sheet, i, taken, &next);
+        if (!next.count)
+            return; /* out of memory */
+        /* Verbose output names every finding by its key: no runs there. */
+        if (current.count && !sheet->options->verbose && group_extends(&current, &next)) {
+            current.length++;
+            continue;
+        }
+        if (current.count) {
+            print_group(sheet, &current);
+            fputc('\n', sheet->layout.out);
+        }
+        current = next;
+    }
+    if (current.count)
+        print_group(sheet, &current);
+}
+
 void ng_sheet_findings(struct ng_sheet *sheet) {
     const struct ng_result *result = sheet->result;
-    bool *printed = ng_arena_alloc(sheet->layout.arena, result->n_findings, sizeof(bool));
+    bool *taken = ng_arena_alloc(sheet->layout.arena, result->n_findings, sizeof(bool));
 
-    if (!printed) {
+    if (!taken) {
         sheet->layout.failed = true;
         return;
     }
     if (result->n_findings == 0)
         return;
     ng_sheet_heading(sheet, "FINDINGS", result->n_findings);
-    for (size_t i = 0, blocks = 0; i < result->n_findings; i++) {
-        struct group group = {0};
-
-        if (printed[i])
-            continue;
-        collect(sheet, i, printed, &group);
-        if (group.count == 0)
-            return;
-        if (blocks++)
-            fputc('\n', sheet->layout.out);
-        print_group(sheet, &group);
-    }
+    print_groups(sheet, taken);
 }

@@ -106,6 +106,30 @@ enum ng_style ng_sheet_severity_style(enum ng_severity severity) {
     return NG_STYLE_PLAIN;
 }
 
+/* -- runs of ports ------------------------------------------------------------------------ */
+
+/* A port that is not there (0) stays that way through the run. */
+static bool port_follows(unsigned first, unsigned length, unsigned port) {
+    return first ? port == first + length : port == 0;
+}
+
+static bool same_process(const struct ng_exposure *a, const struct ng_exposure *b) {
+    return a->process && b->process ? strcmp(a->process, b->process) == 0
+                                    : a->process == b->process;
+}
+
+bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
+                      const struct ng_exposure *next) {
+    return first->container == next->container && same_process(first, next) &&
+           first->proto == next->proto && first->kind == next->kind &&
+           first->family == next->family && ng_addr_equal(first->host_addr, next->host_addr) &&
+           ng_addr_equal(first->container_addr, next->container_addr) &&
+           first->paths == next->paths && first->ufw == next->ufw &&
+           first->firewalld == next->firewalld &&
+           port_follows(first->host_port, length, next->host_port) &&
+           port_follows(first->container_port, length, next->container_port);
+}
+
 /* -- sources ------------------------------------------------------------------------------ */
 
 struct prefix_list {
@@ -228,6 +252,19 @@ static struct ng_way *find_way(struct ng_ways *ways, const struct ng_way *like) 
             return way;
     }
     return NULL;
+}
+
+bool ng_sheet_ways_equal(const struct ng_ways *a, const struct ng_ways *b) {
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct ng_way *x = &a->items[i], *y = &b->items[i];
+
+        if (x->verdict != y->verdict || strcmp(x->zone, y->zone) != 0 ||
+            strcmp(x->interfaces, y->interfaces) != 0 || strcmp(x->sources, y->sources) != 0)
+            return false;
+    }
+    return true;
 }
 
 /* Is `item` one of the comma-separated words of `list`? */

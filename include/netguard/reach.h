@@ -59,6 +59,7 @@ enum ng_fate {
 
 struct ng_outcome {
     enum ng_fate fate;
+    enum ng_hook hook; /* the last one that it came to */
     struct ng_region region;
     ng_u128 daddr; /* after NAT */
     uint16_t dport;

@@ -33,8 +33,10 @@ enum ng_field {
     NG_FIELD_IIFKIND, /* rtnl_link_ops kind, as a name number */
     NG_FIELD_OIFKIND,
     NG_FIELD_MARK,
-    NG_FIELD_PKTTYPE,  /* PACKET_HOST, … */
-    NG_FIELD_FRAGMENT, /* fragment offset of IPv4; a first packet is no fragment: 0 */
+    NG_FIELD_PKTTYPE,        /* PACKET_HOST, … */
+    NG_FIELD_FRAGMENT,       /* fragment offset of IPv4; a first packet is no fragment: 0 */
+    NG_FIELD_EXTHDR,         /* an IPv6 extension header's field; a plain first packet has none */
+    NG_FIELD_EXTHDR_PRESENT, /* 0: it is not there */
     NG_FIELD_TCP_FLAGS,
     NG_FIELD_ICMP_TYPE, /* ICMP or ICMPv6, as NG_FIELD_L4PROTO says */
     NG_FIELD_ICMP_CODE,

@@ -11,7 +11,8 @@
 /* An outcome, with whether it reaches the exposure. */
 struct verdict {
     struct ng_outcome outcome;
-    unsigned path; /* enum ng_path bit; 0: does not get in */
+    unsigned path; /* enum ng_path bit of the way it went; 0: not towards the exposure */
+    bool in;       /* and it arrived there */
 };
 
 struct tally {
@@ -59,16 +60,20 @@ static int socket_takes(const struct judgement *judgement, const struct ng_expos
     return 0;
 }
 
-/* Sets the path by which an outcome gets in; -1 where it cannot be told. */
+/* The way that leads to the exposure, for who is let through and for who is dropped on it
+ * alike; 0: it leads elsewhere. -1 where it cannot be told. */
 static int path_of(const struct judgement *judgement, const struct ng_exposure *exposure,
                    const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path) {
+    bool published = exposure->kind == NG_KIND_PUBLISHED;
+    bool dropped = outcome->fate == NG_FATE_DROPPED;
     unsigned path = 0;
     int takes = 1;
-    if (outcome->fate == NG_FATE_LOCAL) {
+    if (outcome->fate == NG_FATE_LOCAL || (dropped && outcome->hook == NG_HOOK_INPUT)) {
         takes = socket_takes(judgement, exposure, outcome, iif);
-        path = exposure->kind == NG_KIND_PUBLISHED ? NG_PATH_PROXY : NG_PATH_LOCAL;
-    } else if (outcome->fate == NG_FATE_FORWARDED && exposure->kind == NG_KIND_PUBLISHED &&
-               outcome->translated && outcome->dport == exposure->container_port &&
+        path = published ? NG_PATH_PROXY : NG_PATH_LOCAL;
+    } else if ((outcome->fate == NG_FATE_FORWARDED ||
+                (dropped && outcome->hook >= NG_HOOK_FORWARD)) &&
+               published && outcome->translated && outcome->dport == exposure->container_port &&
                is_container_addr(exposure->container, exposure->family, outcome->daddr)) {
         path = NG_PATH_DNAT;
     }
@@ -112,14 +117,14 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
                                                   tally->verdicts_capacity);
         if (!verdict)
             return -ENOMEM;
-        *verdict = (struct verdict){*outcome, path};
+        *verdict = (struct verdict){*outcome, path, path && outcome->fate != NG_FATE_DROPPED};
         if (untold)
             r = note_undecided(tally, (struct ng_undecided){.rule = NG_NONE,
                                                             .what = "who listens is not known",
                                                             .region = outcome->region});
-        if (r == 0 && path)
+        if (r == 0 && verdict->in)
             r = ng_region_union(tally->arena, in, outcome->region, &in);
-        if (r == 0 && (!path || untold))
+        if (r == 0 && (!verdict->in || untold))
             r = ng_region_union(tally->arena, out, outcome->region, &out);
     }
     for (size_t i = 0; r == 0 && i < answer.n_undecided; i++)
@@ -221,7 +226,7 @@ static int first_outcome(struct tally *tally, bool in, struct ng_addrset zone,
     ng_u128 lowest = 0;
     for (size_t i = 0; i < tally->n_verdicts; i++) {
         const struct verdict *verdict = &tally->verdicts[i];
-        if ((verdict->path != 0) != in || (!in && verdict->outcome.fate != NG_FATE_DROPPED))
+        if (verdict->in != in || (!in && verdict->outcome.fate != NG_FATE_DROPPED))
             continue;
         struct ng_addrset addrs;
         int r = ng_region_addrs(tally->arena, verdict->outcome.region, &addrs);
@@ -261,7 +266,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
         const struct ng_outcome *outcome = &tally->verdicts[i].outcome;
         /* Who admits matters where packets get in, who drops everywhere. */
         bool relevant =
-            decided(outcome) && (tally->verdicts[i].path || outcome->fate == NG_FATE_DROPPED);
+            decided(outcome) && (tally->verdicts[i].in || outcome->fate == NG_FATE_DROPPED);
         if (relevant)
             r = concerns(tally, outcome->region, arrival->routable[ip6], &relevant);
         for (size_t k = 0; relevant && k < i; k++)
@@ -430,7 +435,7 @@ static void judge_firewalls(const struct judgement *judgement, const struct tall
                             struct ng_exposure *exposure) {
     for (size_t i = 0; i < tally->n_verdicts; i++) {
         const struct verdict *verdict = &tally->verdicts[i];
-        if (!verdict->path)
+        if (!verdict->in)
             continue;
         if (exposure->ufw != NG_FIREWALL_ABSENT && !ufw_admits(judgement, &verdict->outcome))
             exposure->ufw = NG_FIREWALL_BYPASSED;

@@ -119,6 +119,10 @@ static enum knowledge field_value(const struct place *place, const struct flow *
         return known(PACKET_HOST_, ret_value);
     case NG_FIELD_FRAGMENT:
         return known(0, ret_value);
+    case NG_FIELD_EXTHDR:
+        return ABSENT;
+    case NG_FIELD_EXTHDR_PRESENT:
+        return known(0, ret_value);
     case NG_FIELD_TCP_FLAGS:
         return question->proto == NG_TCP ? known(TCP_SYN, ret_value) : UNKNOWN;
     case NG_FIELD_FIB_DADDR_TYPE:

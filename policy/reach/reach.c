@@ -59,6 +59,7 @@ static int add_outcome(struct walk *walk, enum ng_fate fate, const struct flow *
         return 0;
     struct ng_outcome outcome = {
         .fate = fate,
+        .hook = walk->place.hook,
         .region = flow->region,
         .daddr = flow->daddr,
         .dport = flow->dport,

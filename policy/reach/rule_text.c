@@ -84,6 +84,8 @@ static void put_field(struct text *text, const struct ng_operand *operand,
     case NG_FIELD_ICMP_CODE:
         put(text, "%s code", operand->family == 6 ? "icmpv6" : "icmp");
         return;
+    case NG_FIELD_EXTHDR:
+    case NG_FIELD_EXTHDR_PRESENT:
     case NG_FIELD_OTHER:
         put(text, "%s", operand->name ? operand->name : "?");
         return;

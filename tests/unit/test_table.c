@@ -44,7 +44,8 @@ static const char whole_table[] =
     "WHO            WHAT                   FROM                REACH      VIA\n"
     "admin          127.0.0.1:8080/tcp     public eth0         blocked    dnat\n"
     "               -> 80\n"
-    "node-exporter  0.0.0.0:9100/udp       public eth0: any    unknown    host net\n"
+    "node-exporter  0.0.0.0:9100/udp       public eth0:        unknown    host net\n"
+    "                                      perhaps any\n"
     "                                      address (source\n"
     "                                      ports 53,\n"
     "                                      1024-65535 only)\n"
@@ -323,6 +324,61 @@ static void test_groups_only_what_is_alike(void **state) {
     free(text);
 }
 
+static void test_port_range_is_one_block(void **state) {
+    (void)state;
+    struct ng_finding findings[3];
+    char messages[3][32];
+    struct ng_result result = fixture_result();
+
+    for (size_t i = 0; i < ARRAY_SIZE(findings); i++) {
+        snprintf(messages[i], sizeof(messages[i]), "sts opens port %zu", 8443 + i);
+        findings[i] = fixture_findings[2];
+        findings[i].state = NG_OPEN;
+        findings[i].exposure = &fixture_exposures[FIXTURE_X_STS1 + i];
+        findings[i].subject = "sts";
+        findings[i].message = messages[i];
+    }
+    result.findings = findings;
+    result.n_findings = ARRAY_SIZE(findings);
+    char *text = print_text(&result, &plain);
+    assert_has(text, "HIGH      sts opens port 8443 (and the same of the next 2 ports)\n"
+                     "  ports     0.0.0.0:8443-8445/tcp -> 172.18.0.2:8443-8445 (dnat, proxy)\n"
+                     "  from      public (eth0): partly: any but 203.0.113.0/24\n");
+    assert_has(text, "result    3 open findings (3 high) in 8 exposures\n");
+    free(text);
+
+    findings[1].rule = "other";
+    text = print_text(&result, &plain);
+    assert_has_not(text, "the same of");
+    free(text);
+}
+
+static void test_blocked_says_by_what(void **state) {
+    (void)state;
+    const struct ng_decider guard = {
+        .table = "inet netguard", .chain = "forward", .handle = 7, .rule = "drop"};
+    struct ng_reach reach = fixture_reach_blocked[0];
+    struct ng_exposure exposure = fixture_exposures[FIXTURE_X_REDIS4];
+    struct ng_finding finding = fixture_findings[0];
+    struct ng_result result = fixture_result();
+
+    reach.decided_by = &guard;
+    exposure.reach = &reach;
+    exposure.n_reach = 1;
+    finding.exposure = &exposure;
+    finding.state = NG_STATE_BLOCKED;
+    result.exposures = &exposure;
+    result.n_exposures = 1;
+    result.findings = &finding;
+    result.n_findings = 1;
+    char *text = print_text(&result, &plain);
+    assert_has(text, "CRITICAL  [blocked] redis is reachable");
+    assert_has(text, "  from      public (eth0): blocked\n"
+                     "  because   inet netguard forward handle 7: drop\n");
+    assert_has(text, "no open finding, 1 blocked in 1 exposure\n");
+    free(text);
+}
+
 static void test_port_runs_end_where_something_differs(void **state) {
     (void)state;
     struct ng_exposure exposures[4];
@@ -385,6 +441,8 @@ int main(void) {
         cmocka_unit_test(test_wide_characters_align),
         cmocka_unit_test(test_no_engine_and_gaps),
         cmocka_unit_test(test_groups_only_what_is_alike),
+        cmocka_unit_test(test_port_range_is_one_block),
+        cmocka_unit_test(test_blocked_says_by_what),
         cmocka_unit_test(test_port_runs_end_where_something_differs),
         cmocka_unit_test(test_many_unexposed_are_counted),
     };
