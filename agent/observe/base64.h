@@ -15,7 +15,7 @@ static inline size_t ng_base64_text_len(size_t len_bytes) {
 void ng_base64_encode(const uint8_t *bytes, size_t len_bytes, char *text);
 
 /* `bytes` has room for len / 4 * 3 bytes. -EINVAL, with `bytes` spoilt, for any other text. */
-int ng_base64_decode(const char *text, size_t len, uint8_t *bytes, size_t *ret_len_bytes)
-    _must_check_;
+int ng_base64_decode(const char *text, size_t len, uint8_t *bytes,
+                     size_t *ret_len_bytes) _must_check_;
 
 #endif

@@ -13,7 +13,7 @@ struct ng_docker_limits {
 };
 
 #define NG_DOCKER_TIMEOUT_MS 10000
-#define NG_DOCKER_BODY_BYTES ((size_t)64 * 1024 * 1024)
+#define NG_DOCKER_BODY_BYTES ((size_t)32 * 1024 * 1024)
 
 struct ng_docker_client;
 

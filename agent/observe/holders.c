@@ -161,8 +161,7 @@ static int search_all(struct search *search) {
 
 int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t count,
                     enum ng_holder_kind enough) {
-    struct search search = {
-        .arena = arena, .holders = holders, .count = count, .enough = enough};
+    struct search search = {.arena = arena, .holders = holders, .count = count, .enough = enough};
 
     if (count == 0)
         return 0;

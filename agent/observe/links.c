@@ -19,9 +19,9 @@
 
 /* The devconf arrays of IFLA_AF_SPEC are indexed by the sysctl: for IPv4 from 1 and in the array
  * from 0 (linux/ip.h), for IPv6 from 0 (linux/ipv6.h, whose headers clash with the C library's). */
-#define CONF4_FORWARDING     (IPV4_DEVCONF_FORWARDING - 1)
-#define CONF4_RP_FILTER      (IPV4_DEVCONF_RP_FILTER - 1)
-#define CONF4_ROUTE_LOCALNET (IPV4_DEVCONF_ROUTE_LOCALNET - 1)
+#define CONF4_FORWARDING       (IPV4_DEVCONF_FORWARDING - 1)
+#define CONF4_RP_FILTER        (IPV4_DEVCONF_RP_FILTER - 1)
+#define CONF4_ROUTE_LOCALNET   (IPV4_DEVCONF_ROUTE_LOCALNET - 1)
 #define CONF6_FORCE_FORWARDING 59 /* from 6.17 on; shorter arrays do not have it */
 
 /* The element of a devconf array, 0 when the array is shorter. */
@@ -73,9 +73,8 @@ static int decode_xdp(const struct nlattr *nest, bool *ret_attached) {
 }
 
 static int decode_text(struct ng_arena *arena, const struct nlattr *attr, const char **ret_text) {
-    *ret_text = attr ? ng_proc_utf8(arena, mnl_attr_get_payload(attr),
-                                    mnl_attr_get_payload_len(attr))
-                     : "";
+    *ret_text =
+        attr ? ng_proc_utf8(arena, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)) : "";
     return *ret_text ? 0 : -ENOMEM;
 }
 
@@ -161,8 +160,8 @@ static int take_link(const struct nlmsghdr *message, void *context) {
 
     if (r != 0)
         return r < 0 ? r : 0;
-    place = NG_ARENA_APPEND(reading->arena, reading->links, reading->n_links,
-                            reading->links_capacity);
+    place =
+        NG_ARENA_APPEND(reading->arena, reading->links, reading->n_links, reading->links_capacity);
     if (!place)
         return -ENOMEM;
     *place = link;

@@ -22,7 +22,7 @@ struct ng_links_all {
  * that is not one, -EBADMSG, -ENOMEM. */
 int ng_links_decode_link(struct ng_arena *arena, const struct nlmsghdr *message,
                          const struct ng_links_all *all, struct ng_link *ret_link) _must_check_;
-int ng_links_decode_address(const struct nlmsghdr *message, struct ng_ifaddr *ret_ifaddr)
-    _must_check_;
+int ng_links_decode_address(const struct nlmsghdr *message,
+                            struct ng_ifaddr *ret_ifaddr) _must_check_;
 
 #endif

@@ -109,12 +109,12 @@ int ng_netlink_attrs(const struct nlmsghdr *message, size_t header_bytes,
     if (message->nlmsg_len < skip)
         skip = message->nlmsg_len;
     return ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, ret_attrs,
-                         max);
+                              max);
 }
 
 int ng_netlink_nested(const struct nlattr *nest, const struct nlattr *ret_attrs[], unsigned max) {
     return ng_netlink_collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), ret_attrs,
-                         max);
+                              max);
 }
 
 uint8_t ng_netlink_u8(const struct nlattr *attr, uint8_t absent) {
@@ -136,7 +136,7 @@ static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer
 
     if (!(message->nlmsg_flags & NLM_F_ACK_TLVS) || skip > message->nlmsg_len ||
         ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, attrs,
-                      NLMSGERR_ATTR_MAX) < 0)
+                           NLMSGERR_ATTR_MAX) < 0)
         return -ENODATA;
     text = attrs[NLMSGERR_ATTR_MSG];
     if (!text)
@@ -160,9 +160,8 @@ static int refusal(const struct ng_netlink_answer *answer, const struct nlmsghdr
         text[0] = '\0';
     return ng_error_set(error, code, answer->source, "cannot read %s: %s%s%s%s%s", answer->what,
                         strerror(-code), text[0] ? " (" : "", text, text[0] ? ")" : "",
-                        code == -EPERM || code == -EACCES
-                            ? "; CAP_NET_ADMIN is needed, run as root"
-                            : "");
+                        code == -EPERM || code == -EACCES ? "; CAP_NET_ADMIN is needed, run as root"
+                                                          : "");
 }
 
 static int malformed(const struct ng_netlink_answer *answer, struct ng_error *error) {

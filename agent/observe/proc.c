@@ -100,7 +100,8 @@ static int file_has_line(const char *path, const char *prefix, const char *suffi
         if (prefix)
             found = strncmp(line, prefix, strlen(prefix)) == 0;
         else
-            found = (size_t)len >= strlen(suffix) && strcmp(line + len - strlen(suffix), suffix) == 0;
+            found =
+                (size_t)len >= strlen(suffix) && strcmp(line + len - strlen(suffix), suffix) == 0;
     }
     free(line);
     fclose(file);

@@ -227,8 +227,8 @@ static int take_rule(const struct nlmsghdr *message, void *context) {
 
     if (r != 0)
         return r < 0 ? r : 0;
-    place = NG_ARENA_APPEND(reading->arena, reading->rules, reading->n_rules,
-                            reading->rules_capacity);
+    place =
+        NG_ARENA_APPEND(reading->arena, reading->rules, reading->n_rules, reading->rules_capacity);
     if (!place)
         return -ENOMEM;
     *place = rule;

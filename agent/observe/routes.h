@@ -11,8 +11,8 @@
 /* Fills routes and rules of `world` and sets routes_read; leaves all three alone on failure.
  * `ret_left_out`: how many routes there are that the model does not carry: those for some sources
  * or types of service only, and those through a nexthop object that the kernel only names. */
-int ng_routes_read(struct ng_world *world, size_t *ret_left_out, struct ng_error *error)
-    _must_check_;
+int ng_routes_read(struct ng_world *world, size_t *ret_left_out,
+                   struct ng_error *error) _must_check_;
 
 enum {
     NG_ROUTES_NOT_ONE = 1,  /* another message, a cached or a dead route */
@@ -21,8 +21,7 @@ enum {
 
 /* The message of a route or rule as one of the model; one of the above with nothing returned,
  * -EBADMSG, -ENOMEM. */
-int ng_routes_decode_route(const struct nlmsghdr *message, struct ng_route *ret_route)
-    _must_check_;
+int ng_routes_decode_route(const struct nlmsghdr *message, struct ng_route *ret_route) _must_check_;
 int ng_routes_decode_rule(struct ng_arena *arena, const struct nlmsghdr *message,
                           struct ng_route_rule *ret_rule) _must_check_;
 

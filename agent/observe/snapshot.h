@@ -13,8 +13,7 @@
 #define NG_SNAPSHOT_LIMIT_BYTES ((size_t)256 << 20)
 
 /* The caller flushes `out` and looks whether that succeeded. -EIO, -ENOMEM. */
-int ng_snapshot_write(const struct ng_world *world, FILE *out, struct ng_error *error)
-    _must_check_;
+int ng_snapshot_write(const struct ng_world *world, FILE *out, struct ng_error *error) _must_check_;
 
 /* Unknown members are ignored, arrays may come in any order. -EINVAL with the place in the
  * document for anything else that ng_snapshot_write() would not have written, -E2BIG beyond

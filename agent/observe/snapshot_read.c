@@ -234,8 +234,8 @@ static int read_proto(struct reader *reader, const struct place *place, const js
     static const char *const words[] = {"tcp", "udp", "sctp", NULL};
     static const uint8_t values[] = {NG_TCP, NG_UDP, NG_SCTP};
 
-    return read_word(reader, place, json, words, values,
-                     "expected \"tcp\", \"udp\" or \"sctp\"", at);
+    return read_word(reader, place, json, words, values, "expected \"tcp\", \"udp\" or \"sctp\"",
+                     at);
 }
 
 static int read_family(struct reader *reader, const struct place *place, const json_t *json,
@@ -336,8 +336,7 @@ static int read_field(struct reader *reader, const struct place *place,
 
 /* Into `object`, which is all zeroes. */
 static int read_object(struct reader *reader, const struct place *place,
-                       const struct ng_snapshot_shape *shape, const json_t *json,
-                       uint8_t *object) {
+                       const struct ng_snapshot_shape *shape, const json_t *json, uint8_t *object) {
     const char *fault;
 
     if (!json_is_object(json))

@@ -100,7 +100,8 @@ static const struct ng_snapshot_field endpoint_fields[] = {
     FIELD(ng_endpoint, addr6, ADDR_OR_NULL),
     {0},
 };
-static const struct ng_snapshot_shape endpoint = SHAPE(ng_endpoint, endpoint_fields, fault_of_endpoint);
+static const struct ng_snapshot_shape endpoint =
+    SHAPE(ng_endpoint, endpoint_fields, fault_of_endpoint);
 
 static const struct ng_snapshot_field published_fields[] = {
     FIELD(ng_published, host_addr, ADDR),
@@ -109,7 +110,8 @@ static const struct ng_snapshot_field published_fields[] = {
     FIELD(ng_published, proto, PROTO),
     {0},
 };
-static const struct ng_snapshot_shape published = SHAPE(ng_published, published_fields, fault_of_published);
+static const struct ng_snapshot_shape published =
+    SHAPE(ng_published, published_fields, fault_of_published);
 
 static const struct ng_snapshot_field link_to_fields[] = {
     FIELD(ng_link_to, to, STRING),
@@ -187,15 +189,9 @@ static const struct ng_snapshot_field ifaddr_fields[] = {
 static const struct ng_snapshot_shape ifaddr = SHAPE(ng_ifaddr, ifaddr_fields, fault_of_ifaddr);
 
 static const struct ng_snapshot_field route_fields[] = {
-    FIELD(ng_route, dst, ADDR),
-    FIELD(ng_route, prefix_len, U8),
-    FIELD(ng_route, type, U8),
-    FIELD(ng_route, scope, U8),
-    FIELD(ng_route, has_gateway, BOOL),
-    FIELD(ng_route, table, U32),
-    FIELD(ng_route, priority, U32),
-    FIELD(ng_route, oif, U32),
-    {0},
+    FIELD(ng_route, dst, ADDR),     FIELD(ng_route, prefix_len, U8),    FIELD(ng_route, type, U8),
+    FIELD(ng_route, scope, U8),     FIELD(ng_route, has_gateway, BOOL), FIELD(ng_route, table, U32),
+    FIELD(ng_route, priority, U32), FIELD(ng_route, oif, U32),          {0},
 };
 static const struct ng_snapshot_shape route = SHAPE(ng_route, route_fields, fault_of_route);
 
@@ -216,7 +212,8 @@ static const struct ng_snapshot_field route_rule_fields[] = {
     FIELD(ng_route_rule, oif, STRING_OR_NULL),
     {0},
 };
-static const struct ng_snapshot_shape route_rule = SHAPE(ng_route_rule, route_rule_fields, fault_of_route_rule);
+static const struct ng_snapshot_shape route_rule =
+    SHAPE(ng_route_rule, route_rule_fields, fault_of_route_rule);
 
 static const struct ng_snapshot_field listener_fields[] = {
     FIELD(ng_listener, addr, ADDR),
@@ -229,7 +226,8 @@ static const struct ng_snapshot_field listener_fields[] = {
     FIELD(ng_listener, container_id, STRING_OR_NULL),
     {0},
 };
-static const struct ng_snapshot_shape listener = SHAPE(ng_listener, listener_fields, fault_of_listener);
+static const struct ng_snapshot_shape listener =
+    SHAPE(ng_listener, listener_fields, fault_of_listener);
 
 static const struct ng_snapshot_field nft_fields[] = {
     FIELD(ng_nft_dump, generation, U32),

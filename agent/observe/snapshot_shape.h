@@ -9,8 +9,7 @@
 
 #define NG_SNAPSHOT_SCHEMA_TEXT "netguard.snapshot/1"
 
-#define NG_SNAPSHOT_BYTE_ORDER_TEXT                                                                \
-    (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big")
+#define NG_SNAPSHOT_BYTE_ORDER_TEXT (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big")
 
 enum ng_snapshot_kind {
     NG_SNAPSHOT_SCHEMA,     /* always NG_SNAPSHOT_SCHEMA_TEXT */

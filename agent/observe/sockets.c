@@ -23,7 +23,8 @@ int ng_sockets_add(struct ng_sockets *sockets, struct ng_socket socket) {
 
     /* ::ffff:0:0/96 */
     if (listener->addr.family == NG_IP6 && listener->addr.value >> 32 == 0xffff) {
-        listener->addr = (struct ng_addr){.family = NG_IP4, .value = (uint32_t)listener->addr.value};
+        listener->addr =
+            (struct ng_addr){.family = NG_IP4, .value = (uint32_t)listener->addr.value};
         listener->v6only = false;
     }
     place = NG_ARENA_APPEND(sockets->arena, sockets->items, sockets->count, sockets->capacity);
@@ -174,8 +175,7 @@ static int attribute(struct ng_sockets *sockets) {
         return r;
     for (size_t i = 0; i < sockets->count; i++) {
         struct ng_socket *socket = &sockets->items[i];
-        const struct ng_holder *holder =
-            ng_holders_get(holders, sockets->count, socket->inode);
+        const struct ng_holder *holder = ng_holders_get(holders, sockets->count, socket->inode);
 
         if (!holder || holder->pid == 0)
             continue;

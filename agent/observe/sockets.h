@@ -11,8 +11,8 @@
 /* Fills listeners of `world` and sets listeners_read; leaves both alone on failure.
  * `ret_unsure`: of how many it could not be told whether they are bound to a link or, IPv6
  * ones, take IPv4 as well; they count as open to both. */
-int ng_sockets_read(struct ng_world *world, size_t *ret_unsure, struct ng_error *error)
-    _must_check_;
+int ng_sockets_read(struct ng_world *world, size_t *ret_unsure,
+                    struct ng_error *error) _must_check_;
 
 /* -- what the readers of sock_diag and of /proc/net have in common ---------------------------- */
 
@@ -35,7 +35,7 @@ int ng_sockets_add(struct ng_sockets *sockets, struct ng_socket socket) _must_ch
 
 /* Appends the sockets that a message of sock_diag for protocol `proto` tells of; nothing for
  * one that takes nothing from outside. -EBADMSG, -ENOMEM. */
-int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nlmsghdr *message)
-    _must_check_;
+int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto,
+                      const struct nlmsghdr *message) _must_check_;
 
 #endif

@@ -10,8 +10,8 @@
 #include "agent/observe/sockets.h"
 
 /* Appends all sockets of a protocol. A protocol that the kernel does not have has none. */
-int ng_sockets_proc_read(struct ng_sockets *sockets, uint8_t proto, struct ng_error *error)
-    _must_check_;
+int ng_sockets_proc_read(struct ng_sockets *sockets, uint8_t proto,
+                         struct ng_error *error) _must_check_;
 
 /* Asks the sockets themselves, through the processes that hold them, for what the files do
  * not tell. Those it cannot ask stay unsure. */
@@ -20,8 +20,8 @@ void ng_sockets_proc_settle(struct ng_sockets *sockets, const struct ng_holder *
 
 /* Appends the socket in a line of /proc/net/{tcp,tcp6,udp,udp6}, or the ones in a line of
  * /proc/net/sctp/eps; nothing for a line that is none. 0 or -ENOMEM. */
-int ng_sockets_proc_decode(struct ng_sockets *sockets, uint8_t proto, const char *line)
-    _must_check_;
+int ng_sockets_proc_decode(struct ng_sockets *sockets, uint8_t proto,
+                           const char *line) _must_check_;
 int ng_sockets_proc_decode_sctp(struct ng_sockets *sockets, const char *line) _must_check_;
 
 #endif

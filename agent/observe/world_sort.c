@@ -109,8 +109,8 @@ static void merge(const uint8_t *from, size_t half, size_t count, uint8_t *to, s
     size_t left = 0, right = half;
 
     while (left < half || right < count) {
-        bool take_left = right == count || (left < half && compare(from + left * size,
-                                                                   from + right * size) <= 0);
+        bool take_left = right == count ||
+                         (left < half && compare(from + left * size, from + right * size) <= 0);
 
         memcpy(to, from + (take_left ? left++ : right++) * size, size);
         to += size;

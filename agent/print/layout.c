@@ -7,7 +7,8 @@
 
 enum {
     COLUMN_GAP = 2,
-    COLUMN_MIN = 6, /* no column is squeezed below this */
+    COLUMN_MIN = 6,   /* no column is squeezed below this */
+    COLUMN_MAX = 256, /* and none is wider than this */
 };
 
 /* ECMA-48 SGR; the eight basic colours follow the reader's own theme. */
@@ -134,7 +135,8 @@ void ng_layout_paragraph(struct ng_layout *layout, unsigned indent, const char *
 
 struct column {
     size_t width;
-    size_t word; /* its longest word: narrower, and words are broken */
+    size_t word;                     /* its longest word: narrower, and words are broken */
+    size_t at_least[COLUMN_MAX + 1]; /* how many cells are that wide or wider */
 };
 
 static size_t longest_word(const char *text) {
@@ -151,33 +153,43 @@ static size_t longest_word(const char *text) {
     return longest;
 }
 
-static struct column measure(const struct ng_cell *cells, size_t rows, size_t columns,
-                             size_t which) {
-    struct column column = {0};
-
+static void measure(const struct ng_cell *cells, size_t rows, size_t columns, size_t which,
+                    struct column *column) {
+    *column = (struct column){0};
     for (size_t row = 0; row < rows; row++) {
         const char *text = cells[row * columns + which].text;
         size_t width = ng_text_columns(text), word = longest_word(text);
 
-        column.width = width > column.width ? width : column.width;
-        column.word = word > column.word ? word : column.word;
+        if (width > COLUMN_MAX)
+            width = COLUMN_MAX;
+        if (word > COLUMN_MAX)
+            word = COLUMN_MAX;
+        column->width = width > column->width ? width : column->width;
+        column->word = word > column->word ? word : column->word;
+        column->at_least[width]++;
     }
-    return column;
+    for (size_t width = COLUMN_MAX; width > 0; width--)
+        column->at_least[width - 1] += column->at_least[width];
 }
 
-/* Narrows the widest column that may become narrower; false when there is none. */
+/* Narrows the column where that wraps the fewest cells, of several the widest; false when no
+ * column may become narrower. */
 static bool narrow_one(struct column *columns, size_t count, bool break_words) {
-    struct column *widest = NULL;
+    struct column *best = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        size_t least = break_words ? COLUMN_MIN : columns[i].word;
+        struct column *column = &columns[i];
 
-        if (columns[i].width > least && (!widest || columns[i].width > widest->width))
-            widest = &columns[i];
+        if (column->width <= (break_words ? COLUMN_MIN : column->word))
+            continue;
+        size_t wraps = column->at_least[column->width];
+        size_t least = best ? best->at_least[best->width] : SIZE_MAX;
+        if (wraps < least || (wraps == least && column->width > best->width))
+            best = column;
     }
-    if (widest)
-        widest->width--;
-    return widest;
+    if (best)
+        best->width--;
+    return best;
 }
 
 static void fit_widths(const struct ng_layout *layout, struct column *columns, size_t count) {
@@ -225,7 +237,7 @@ void ng_layout_columns(struct ng_layout *layout, const struct ng_cell *cells, si
     struct column measured[NG_LAYOUT_COLUMNS_MAX];
 
     for (size_t i = 0; i < columns; i++)
-        measured[i] = measure(cells, rows, columns, i);
+        measure(cells, rows, columns, i, &measured[i]);
     fit_widths(layout, measured, columns);
     for (size_t row = 0; row < rows; row++)
         print_row(layout, cells + row * columns, measured, columns);

@@ -61,8 +61,8 @@ enum {
     NG_LAYOUT_COLUMNS_MAX = 8,
 };
 
-/* `cells` are `rows` times `columns`, row by row. The widest columns give way until a line
- * fits, and what no longer fits its column is wrapped in it; words are broken last. */
+/* `cells` are `rows` times `columns`, row by row. Columns give way, where that wraps the
+ * fewest cells, until a line fits; words are broken last. */
 void ng_layout_columns(struct ng_layout *layout, const struct ng_cell *cells, size_t rows,
                        size_t columns);
 

@@ -43,6 +43,7 @@ struct ng_way {
     const char *interfaces; /* "eth0, wg0"; escaped */
     enum ng_reach_verdict verdict;
     const char *sources; /* as ng_sheet_sources has it */
+    bool ip4, ip6;       /* which families these ways are of */
 };
 
 struct ng_ways {
@@ -60,7 +61,7 @@ bool ng_sheet_ways_equal(const struct ng_ways *a, const struct ng_ways *b);
 /* "ip filter DOCKER handle 12: …"; escaped. The reason also puts into words that no rule
  * decided. */
 const char *ng_sheet_decider(struct ng_sheet *sheet, const struct ng_decider *decider);
-const char *ng_sheet_reason(struct ng_sheet *sheet, const struct ng_reach *reach);
+const char *ng_sheet_reason(struct ng_sheet *sheet, const struct ng_reach *reach, uint8_t family);
 
 enum ng_style ng_sheet_severity_style(enum ng_severity severity);
 

@@ -197,7 +197,7 @@ static void print_reach_details(struct ng_sheet *sheet, const struct ng_reach *r
                                        ng_layout_escaped(layout, reach->interface),
                                        ng_reach_verdict_text(reach->verdict),
                                        ng_sheet_sources(sheet, reach, family)));
-    ng_layout_paragraph(layout, 4, "because", NG_STYLE_DIM, ng_sheet_reason(sheet, reach));
+    ng_layout_paragraph(layout, 4, "because", NG_STYLE_DIM, ng_sheet_reason(sheet, reach, family));
     for (size_t i = 0; i < reach->n_deciders && !decided_alone(reach); i++)
         ng_layout_paragraph(layout, 4, i ? "" : "all rules", NG_STYLE_DIM,
                             ng_sheet_decider(sheet, &reach->deciders[i]));

@@ -152,7 +152,8 @@ static void print_ports(struct ng_sheet *sheet, const struct group *group) {
     print_lines(sheet, group->length > 1 ? "ports" : "port", &lines);
 }
 
-static const char *way_text(struct ng_sheet *sheet, const struct ng_way *way) {
+static const char *way_text(struct ng_sheet *sheet, const struct ng_way *way,
+                            const char *of_family) {
     static const char *const how[] = {
         [NG_REACHABLE] = "",
         [NG_PARTLY] = "partly: ",
@@ -161,15 +162,27 @@ static const char *way_text(struct ng_sheet *sheet, const struct ng_way *way) {
     };
     struct ng_layout *layout = &sheet->layout;
 
-    return ng_layout_text(layout, "%s (%s): %s%s", ng_layout_escaped(layout, way->zone),
-                          way->interfaces, how[way->verdict], way->sources);
+    return ng_layout_text(layout, "%s%s (%s): %s%s", of_family,
+                          ng_layout_escaped(layout, way->zone), way->interfaces, how[way->verdict],
+                          way->sources);
 }
 
+/* The family is named where the families of the group differ in who gets in. */
 static void print_from(struct ng_sheet *sheet, const struct group *group) {
     struct lines lines = {0};
+    bool ip4 = false, ip6 = false;
 
-    for (size_t i = 0; i < group->ways.count; i++)
-        add_line(sheet, &lines, way_text(sheet, &group->ways.items[i]));
+    for (size_t i = 0; i < group->ways.count; i++) {
+        ip4 |= group->ways.items[i].ip4;
+        ip6 |= group->ways.items[i].ip6;
+    }
+    for (size_t i = 0; i < group->ways.count; i++) {
+        const struct ng_way *way = &group->ways.items[i];
+        const char *of_family = way->ip4 ? "IPv4: " : "IPv6: ";
+        bool alike = way->ip4 == ip4 && way->ip6 == ip6;
+
+        add_line(sheet, &lines, way_text(sheet, way, alike ? "" : of_family));
+    }
     print_lines(sheet, "from", &lines);
 }
 
@@ -184,7 +197,7 @@ static void print_why(struct ng_sheet *sheet, const struct group *group) {
 
             if (!ng_sheet_concerns(group->members[i], reach))
                 continue;
-            add_line(sheet, &why, ng_sheet_reason(sheet, reach));
+            add_line(sheet, &why, ng_sheet_reason(sheet, reach, exposure->family));
             for (size_t k = 0; k < reach->unsure.count; k++)
                 add_line(sheet, &unsure, ng_layout_escaped(&sheet->layout, reach->unsure.items[k]));
         }

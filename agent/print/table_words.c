@@ -75,13 +75,14 @@ const char *ng_sheet_decider(struct ng_sheet *sheet, const struct ng_decider *de
                           rule);
 }
 
-const char *ng_sheet_reason(struct ng_sheet *sheet, const struct ng_reach *reach) {
+const char *ng_sheet_reason(struct ng_sheet *sheet, const struct ng_reach *reach, uint8_t family) {
     if (reach->decided_by)
         return ng_sheet_decider(sheet, reach->decided_by);
     switch (reach->verdict) {
     case NG_REACHABLE:
     case NG_PARTLY:
-        return "no rule stands in the way";
+        return ng_layout_text(&sheet->layout, "no %s rule stands in the way",
+                              family == NG_IP6 ? "IPv6" : "IPv4");
     case NG_BLOCKED:
         return "no packet gets there: routing, not a rule";
     case NG_UNKNOWN:
@@ -243,28 +244,49 @@ bool ng_sheet_concerns(const struct ng_finding *finding, const struct ng_reach *
     return false;
 }
 
-static struct ng_way *find_way(struct ng_ways *ways, const struct ng_way *like) {
-    for (size_t i = 0; i < ways->count; i++) {
-        struct ng_way *way = &ways->items[i];
+static bool way_equal(const struct ng_way *a, const struct ng_way *b) {
+    return a->verdict == b->verdict && strcmp(a->zone, b->zone) == 0 &&
+           strcmp(a->sources, b->sources) == 0;
+}
 
-        if (way->verdict == like->verdict && strcmp(way->zone, like->zone) == 0 &&
-            strcmp(way->sources, like->sources) == 0)
-            return way;
-    }
+/* The like of a way among those from `first` on. */
+static struct ng_way *find_way(struct ng_ways *ways, size_t first, const struct ng_way *like) {
+    for (size_t i = first; i < ways->count; i++)
+        if (way_equal(&ways->items[i], like))
+            return &ways->items[i];
     return NULL;
 }
 
 bool ng_sheet_ways_equal(const struct ng_ways *a, const struct ng_ways *b) {
     if (a->count != b->count)
         return false;
-    for (size_t i = 0; i < a->count; i++) {
-        const struct ng_way *x = &a->items[i], *y = &b->items[i];
-
-        if (x->verdict != y->verdict || strcmp(x->zone, y->zone) != 0 ||
-            strcmp(x->interfaces, y->interfaces) != 0 || strcmp(x->sources, y->sources) != 0)
+    for (size_t i = 0; i < a->count; i++)
+        if (!way_equal(&a->items[i], &b->items[i]) ||
+            strcmp(a->items[i].interfaces, b->items[i].interfaces) != 0)
             return false;
-    }
     return true;
+}
+
+/* Folds the ways from `first` on into earlier ones that are the same on the same interfaces:
+ * two exposures reached alike. */
+static void fold_ways(struct ng_ways *ways, size_t first) {
+    size_t kept = first;
+
+    for (size_t i = first; i < ways->count; i++) {
+        struct ng_way *way = &ways->items[i], *same = NULL;
+
+        for (size_t k = 0; k < first && !same; k++)
+            if (way_equal(&ways->items[k], way) &&
+                strcmp(ways->items[k].interfaces, way->interfaces) == 0)
+                same = &ways->items[k];
+        if (same) {
+            same->ip4 |= way->ip4;
+            same->ip6 |= way->ip6;
+        } else {
+            ways->items[kept++] = *way;
+        }
+    }
+    ways->count = kept;
 }
 
 /* Is `item` one of the comma-separated words of `list`? */
@@ -280,6 +302,7 @@ static bool list_has(const char *list, const char *item) {
 void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
                        const struct ng_exposure *exposure, const struct ng_finding *finding) {
     struct ng_layout *layout = &sheet->layout;
+    size_t first = ways->count;
 
     for (size_t i = 0; i < exposure->n_reach; i++) {
         const struct ng_reach *reach = &exposure->reach[i];
@@ -291,8 +314,10 @@ void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
             .interfaces = ng_layout_escaped(layout, reach->interface),
             .verdict = reach->verdict,
             .sources = ng_sheet_sources(sheet, reach, exposure->family),
+            .ip4 = exposure->family == NG_IP4,
+            .ip6 = exposure->family == NG_IP6,
         };
-        struct ng_way *known = find_way(ways, &way);
+        struct ng_way *known = find_way(ways, first, &way);
         if (known) {
             if (!list_has(known->interfaces, way.interfaces))
                 known->interfaces = ng_layout_join(layout, known->interfaces, way.interfaces);
@@ -305,4 +330,5 @@ void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
         else
             layout->failed = true;
     }
+    fold_ways(ways, first);
 }

@@ -26,7 +26,8 @@ enum ng_path { /* bits: how packets get there */
 };
 
 enum ng_reach_verdict {
-    NG_REACHABLE, /* every source of the zone that routing lets arrive gets in */
+    NG_REACHABLE, /* every source of the zone that routing lets arrive gets in; of IPv6
+                     sources link-local ones do not count */
     NG_PARTLY,    /* some do, for certain */
     NG_BLOCKED,   /* none does, for certain */
     NG_UNKNOWN,   /* none for certain, some perhaps */

@@ -4,12 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A message may quote what a container or a file said: keep it to one printable line here,
- * once, instead of at each of the places that print an error. Bytes of UTF-8 pass. */
+/* A message may quote what a container or a file said: keep it to one line that does nothing
+ * to a terminal here, once, instead of at each of the places that print an error. Control
+ * characters go, the 8-bit ones (U+0080 to U+009F, C2 80 to C2 9F in UTF-8) with them, and
+ * what turns the direction of text (U+200E/F, U+202A to U+202E, U+2066 to U+2069, U+061C). */
 static void make_printable(char *text) {
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool control = *c < 0x20 || *c == 0x7f;
+        bool control8 = *c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+        bool turns2 = *c == 0xd8 && c[1] == 0x9c;
+        bool turns3 =
+            *c == 0xe2 &&
+            ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xaa && c[2] <= 0xae))) ||
+             (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+        size_t len = control ? 1 : control8 || turns2 ? 2 : turns3 ? 3 : 0;
+        if (len == 0)
+            continue;
+        memset(c, '?', len);
+        c += len - 1;
+    }
 }
 
 /* Drops the torn UTF-8 sequence that a bounded copy can leave at the end. */

@@ -247,7 +247,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
                          const struct arrival *arrival, bool ip6, struct ng_reach *reach) {
     bool any_in = !ng_addrset_empty(reach->sources) || !ng_addrset_empty(reach->maybe);
     const struct ng_outcome *first;
-    int r = first_outcome(tally, any_in, arrival->routable[ip6], &first);
+    int r = first_outcome(tally, any_in, arrival->sources[ip6], &first);
     if (r < 0)
         return r;
     if (first && decided(first)) {
@@ -268,7 +268,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
         bool relevant =
             decided(outcome) && (tally->verdicts[i].in || outcome->fate == NG_FATE_DROPPED);
         if (relevant)
-            r = concerns(tally, outcome->region, arrival->routable[ip6], &relevant);
+            r = concerns(tally, outcome->region, arrival->sources[ip6], &relevant);
         for (size_t k = 0; relevant && k < i; k++)
             relevant = tally->verdicts[k].outcome.by_rule != outcome->by_rule ||
                        tally->verdicts[k].outcome.by_chain != outcome->by_chain;

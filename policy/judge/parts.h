@@ -13,7 +13,9 @@ struct arrival {
     const char *zone;
     const struct ng_link *link;
     struct ng_addrset sources[2];  /* [family == NG_IP6]: who belongs to the zone */
-    struct ng_addrset routable[2]; /* those of them that routing lets in by this interface */
+    /* Those of them that have to get in for the port to count as reachable from the zone:
+     * routing lets them in by this interface, and on to a container. */
+    struct ng_addrset routable[2];
 };
 
 struct judgement {

@@ -44,9 +44,9 @@ static const struct ng_port_match cluster[] = {
     {.proto = NG_TCP, .lo = 2181, .hi = 2181}, /* ZooKeeper */
     {.proto = NG_TCP, .lo = 2377, .hi = 2377}, /* Docker Swarm managers */
     {.proto = NG_TCP, .lo = 2379, .hi = 2380}, /* etcd: clients, peers */
-    {.proto = NG_UDP, .lo = 4789, .hi = 4789}, /* VXLAN, the data path of overlay networks */
     {.proto = NG_TCP, .lo = 4646, .hi = 4647}, /* Nomad: HTTP, RPC */
     {.proto = 0, .lo = 4648, .hi = 4648},      /* Nomad, gossip */
+    {.proto = NG_UDP, .lo = 4789, .hi = 4789}, /* VXLAN, the data path of overlay networks */
     {.proto = NG_TCP, .lo = 6443, .hi = 6443}, /* Kubernetes API */
     {.proto = 0, .lo = 7946, .hi = 7946},      /* Docker Swarm, gossip */
     {.proto = NG_TCP, .lo = 8300, .hi = 8300}, /* Consul, RPC */

@@ -295,7 +295,7 @@ static int append_group(struct ng_port_groups *groups, struct matches *to,
 
 static int append_item(struct ng_port_groups *groups, struct matches *to,
                        const struct ng_node *node, struct ng_error *error) {
-    struct ng_port_match match;
+    struct ng_port_match match = {0};
     int r;
 
     if (node->type == NG_NODE_NUMBER)

@@ -10,6 +10,12 @@ DROPPED = ipaddress.ip_network("198.51.100.0/24")
 FROM_DROPPED, FROM_ELSEWHERE = "198.51.100.7", "198.51.101.7"
 
 
+def but(everybody, network):
+    """All addresses but those of one network, as the shortest sorted list of networks."""
+    network = ipaddress.ip_network(network)
+    return [str(n) for n in sorted(ipaddress.ip_network(everybody).address_exclude(network))]
+
+
 def docker_user(tap, engine):
     """A rule of the administrator's own, where Docker asks for it to be."""
     for address in FROM_DROPPED, FROM_ELSEWHERE:
@@ -30,8 +36,7 @@ def docker_user(tap, engine):
         exposure = report.exposure("redis", 4, "tcp", 6379)
         reach = report.public(exposure)
         same(reach["verdict"], "partly", "verdict")
-        rest = sorted(ipaddress.ip_network(EVERYBODY[4][0]).address_exclude(DROPPED))
-        same(reach["sources"], [str(network) for network in rest], "sources")
+        same(reach["sources"], but(EVERYBODY[4][0], DROPPED), "sources")
         same("DOCKER-USER" in {d["chain"] for d in reach["deciders"]}, True, "DOCKER-USER decides")
         same(len(report.findings(exposure)), 1, "number of findings")
         same(report.status, 1, "status")
@@ -98,8 +103,11 @@ def ipv6_networks(tap, version):
         with tap.case("exporter: ufw closes IPv6"):
             exporter(engine, HOST6, False)
         with tap.case("redis: on a network with IPv6, open through DNAT over IPv6 past ufw"):
-            exposure, _, report = engine.agree("redis", HOST6, 6379, reachable=True)
-            same(exposure["paths"], ["dnat"], "paths")
+            # From 28 the engine leaves link-local sources to docker-proxy, where ufw is.
+            sources = None if int(version) < 28 else but("::/0", "fe80::/10")
+            exposure, _, report = engine.agree("redis", HOST6, 6379, reachable=True,
+                                               sources=sources)  # fmt: skip
+            same("dnat" in exposure["paths"], True, "dnat among the paths")
             same(exposure["host_firewall"]["ufw"], "bypassed", "ufw")
             same(len(report.findings(exposure)), 1, "number of findings")
 

@@ -219,7 +219,7 @@ class Engine:
         return Report(self.netguard("check", "--format", "json", *arguments))
 
     def agree(self, name, address, port, proto="tcp", *, reachable, answer=None, published=None,
-              kind="published"):  # fmt: skip
+              kind="published", sources=None):  # fmt: skip
         """The heart of these tests: what the packets say is as the caller claims, and netguard
         says the same. Returns the exposure, its reach from public, and the whole report."""
         family = ipaddress.ip_address(address).version
@@ -229,7 +229,8 @@ class Engine:
         exposure = report.exposure(name, family, proto, port, kind=kind, **more)
         reach = report.public(exposure)
         same(reach["verdict"], "reachable" if reachable else "blocked", "verdict")
-        same(reach["sources"], EVERYBODY[family] if reachable else [], "sources")
+        everybody = sources or EVERYBODY[family]
+        same(reach["sources"], everybody if reachable else [], "sources")
         same(reach["unsure"], [], "unsure")
         return exposure, reach, report
 

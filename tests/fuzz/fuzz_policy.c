@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Any bytes as a policy, or as two files of one with a form feed (which no policy can hold)
  * between them. Beyond not crashing: a refusal has a message, an acceptance is whole. */
+#include "tests/fuzz/fuzz.h"
+
 #include "netguard/policy.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool condition) {
     if (!condition)
@@ -48,14 +48,14 @@ static void check_policy(const struct ng_policy *policy) {
         require(policy->exceptions[i].n_to > 0 && policy->exceptions[i].until_s >= 86400);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const uint8_t *feed = size > 0 ? memchr(data, '\f', size) : NULL;
-    size_t first = feed ? (size_t)(feed - data) : size;
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len_bytes) {
+    const uint8_t *feed = len_bytes > 0 ? memchr(bytes, '\f', len_bytes) : NULL;
+    size_t first = feed ? (size_t)(feed - bytes) : len_bytes;
     const struct ng_policy_text texts[] = {
-        {.name = "policy.yaml", .bytes = (const char *)data, .len_bytes = first},
+        {.name = "policy.yaml", .bytes = (const char *)bytes, .len_bytes = first},
         {.name = "policy.d/10.yaml",
          .bytes = feed ? (const char *)feed + 1 : NULL,
-         .len_bytes = feed ? size - first - 1 : 0},
+         .len_bytes = feed ? len_bytes - first - 1 : 0},
     };
     struct ng_policy *policy = NULL;
     struct ng_error error = {0};

@@ -492,14 +492,21 @@ def test_big_ruleset(_):
     run("nft", "delete", "table", "inet", "big")
 
 
-CHANGE = "".join(f"add table inet {t}\nadd chain inet {t} b\nadd chain inet {t} a\n"
-                 f"add rule inet {t} a jump b\n" for t in "wx")
-CHANGE_BACK = "delete table inet w\ndelete table inet x\n"
+CHANGE = "; ".join(f"add table inet {t}; add chain inet {t} b; add chain inet {t} a; "
+                   f"add rule inet {t} a jump b" for t in "wx")
+CHANGE_BACK = "delete table inet w; delete table inet x"
+# Many small transactions from one process, as fast as nothing that starts one could be.
 WRITER = """
-import subprocess, sys
-while True:
-    for change in sys.argv[1:]:
-        subprocess.run(["nft", "-f", "-"], input=change, text=True, check=True)
+import subprocess, sys, time
+nft = subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+try:
+    while True:
+        for change in sys.argv[1:]:
+            nft.stdin.write(change.encode() + b"\\n")
+            nft.stdin.flush()
+            time.sleep(0.0007)
+except BrokenPipeError:
+    sys.exit("nft has ended")
 """
 
 
@@ -508,7 +515,7 @@ def test_changing_ruleset(_):
     with subprocess.Popen([sys.executable, "-c", WRITER, CHANGE, CHANGE_BACK]) as writer:
         try:
             seen, generations = set(), set()
-            for _ in range(60):
+            for _ in range(100):
                 world = snapshot()
                 if not world["nftables"]["read"]:
                     assert any("never settled" in gap["reason"] for gap in world["gaps"])
@@ -523,8 +530,7 @@ def test_changing_ruleset(_):
             assert seen == {0, 2} and len(generations) > 5, (seen, generations)
         finally:
             writer.kill()
-    subprocess.run(["nft", "-f", "-"], input=CHANGE_BACK, text=True, stderr=subprocess.DEVNULL,
-                   check=False)
+    subprocess.run(["nft", CHANGE_BACK], stderr=subprocess.DEVNULL, check=False)
 
 
 # -- the edges -----------------------------------------------------------------------------------
@@ -574,6 +580,69 @@ def test_no_engine(world):
     assert world["gaps"] == [], world["gaps"]
 
 
+def test_stale_engine(_):
+    """A socket's file that nobody listens on is as good as none, unless it was asked for."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("/run/docker.sock")
+    try:
+        world = snapshot()
+    finally:
+        os.unlink("/run/docker.sock")
+    assert world["no_engine"] == "unix:///run/docker.sock" and world["gaps"] == [], world["gaps"]
+
+
+def test_forbidden_engine(_):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("/run/docker.sock")
+        sock.listen()
+        os.chmod("/run/docker.sock", 0o600)
+        try:
+            world = snapshot("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all")
+        finally:
+            os.unlink("/run/docker.sock")
+    gaps = [gap["reason"] for gap in world["gaps"] if gap["source"] == "docker"]
+    assert len(gaps) == 1 and world["no_engine"] is None, world["gaps"]
+
+
+# Pid 1 of its namespace, by the name of systemd, listens for an engine that is not running.
+SLEEPER = """
+import json, socket, subprocess, sys
+with open("/proc/self/comm", "w") as comm:
+    comm.write("systemd")
+sock = socket.socket(socket.AF_UNIX)
+sock.bind("/run/docker.sock")
+sock.listen()
+sock.settimeout(0)
+world = json.loads(subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=False).stdout)
+assert "systemd would start it" in world["no_engine"], world["no_engine"]
+assert not world["gaps"] and not world["engines"], world["gaps"]
+try:
+    sock.accept()
+    sys.exit("the engine would have been woken")
+except BlockingIOError:
+    pass
+# Once a dockerd has the socket too, it is asked.
+child = subprocess.Popen(["python3", "-c", "import time; open('/proc/self/comm', 'w').write"
+                          "('dockerd'); print(flush=True); time.sleep(99)"],
+                         pass_fds=[sock.fileno()], stdout=subprocess.PIPE)
+child.stdout.readline()
+observer = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+sock.settimeout(20)
+connection = sock.accept()[0]
+connection.close()
+world = json.loads(observer.communicate()[0])
+assert [gap for gap in world["gaps"] if gap["source"] == "docker"], world["gaps"]
+child.kill()
+"""
+
+
+def test_sleeping_engine(_):
+    try:
+        run("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", SLEEPER, *NETGUARD)
+    finally:
+        os.unlink("/run/docker.sock")
+
+
 def bpf(command, attributes_):
     buffer = ctypes.create_string_buffer(attributes_.ljust(128, b"\0"))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -617,7 +686,8 @@ def test_legacy_tables(_):
 
 TESTS = [test_no_engine, test_links, test_sysctls, test_more_sysctls, test_addresses, test_routes,
          test_rules, test_sockets, test_ruleset, test_elements, test_same_bytes, test_big_ruleset,
-         test_changing_ruleset, test_looking_changes_nothing, test_without_privilege, test_xdp,
+         test_changing_ruleset, test_looking_changes_nothing, test_without_privilege,
+         test_stale_engine, test_forbidden_engine, test_sleeping_engine, test_xdp,
          test_legacy_tables]
 
 

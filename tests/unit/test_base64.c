@@ -14,8 +14,13 @@
 static const struct {
     const char *bytes, *text;
 } vectors[] = {
-    {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+    {"", ""},
+    {"f", "Zg=="},
+    {"fo", "Zm8="},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg=="},
+    {"fooba", "Zm9vYmE="},
+    {"foobar", "Zm9vYmFy"},
 };
 
 static void vectors_hold_both_ways(void **state) {
@@ -49,9 +54,9 @@ static void every_byte_survives(void **state) {
 }
 
 static void any_other_text_is_refused(void **state) {
-    static const char *const texts[] = {"Z",    "Zg",   "Zg=",   "Z===",     "====",     "Zh==",
-                                        "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm9-", "Zm9_",  " m9v",
-                                        "=m9v", "Zm=v", "Zm9v=", "Zm9v===="};
+    static const char *const texts[] = {"Z",    "Zg",       "Zg=",    "Z===",    "====", "Zh==",
+                                        "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm9-",    "Zm9_", " m9v",
+                                        "=m9v", "Zm=v",     "Zm9v=",  "Zm9v===="};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

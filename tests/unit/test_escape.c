@@ -27,7 +27,9 @@ static void test_controls_are_escaped(void **state) {
     (void)state;
     assert_escaped("\x1b[31mred", "\\x1b[31mred");
     assert_escaped("a\nb\tc\rd\x7f", "a\\x0ab\\x09c\\x0dd\\x7f");
-    assert_escaped("\xc2\x9b" "31m", "\\u009b31m"); /* CSI as one C1 character */
+    assert_escaped("\xc2\x9b"
+                   "31m",
+                   "\\u009b31m"); /* CSI as one C1 character */
 }
 
 static void test_what_hides_or_reorders_is_escaped(void **state) {

@@ -158,9 +158,9 @@ static void listening_unix_sockets_are_told(void **state) {
                                             "4715 @/run/docker.sock\n",
                                             path),
                      0);
-    assert_int_equal(ng_engine_socket_inode(
-                         "Num       RefCount Protocol Flags    Type St Inode Path\n", path),
-                     0);
+    assert_int_equal(
+        ng_engine_socket_inode("Num       RefCount Protocol Flags    Type St Inode Path\n", path),
+        0);
     assert_int_equal(ng_engine_socket_look("/nonexistent/docker.sock"), NG_ENGINE_SOCKET_NONE);
     assert_int_equal(ng_engine_socket_look("/dev/null"), NG_ENGINE_SOCKET_AWAKE);
 }

@@ -32,8 +32,8 @@ struct datagram {
 
 static void start(struct datagram *datagram) {
     memset(datagram, 0, sizeof(*datagram));
-    datagram->answer = (struct ng_netlink_answer){
-        .seq = SEQ, .portid = PORTID, .source = "bus", .what = "things"};
+    datagram->answer =
+        (struct ng_netlink_answer){.seq = SEQ, .portid = PORTID, .source = "bus", .what = "things"};
 }
 
 static struct nlmsghdr *put(struct datagram *datagram, uint16_t type, uint16_t flags,
@@ -288,9 +288,9 @@ static void the_kernel_answers(void **state) {
     assert_int_equal(
         ng_netlink_dump(netlink, ask_for(room, RTM_GETLINK), "links", count, &links, &error), 0);
     assert_true(links > 0);
-    assert_int_equal(ng_netlink_dump_raw(netlink, ask_for(room, RTM_GETLINK), "links", &buffer,
-                                         1 << 20, &error),
-                     0);
+    assert_int_equal(
+        ng_netlink_dump_raw(netlink, ask_for(room, RTM_GETLINK), "links", &buffer, 1 << 20, &error),
+        0);
     for (size_t at = 0; at < buffer.len_bytes; raw++) {
         const struct nlmsghdr *message = (const void *)(buffer.bytes + at);
 

@@ -299,6 +299,10 @@ static const struct bad bad_rules[] = {
         "rules: [{id: a}]\n",
         "2:9: the rule 'a' needs 'allow' or 'deny' with a list of ports"),
     BAD("version: 1\n"
+        "rules: [{id: -a, deny: [80]}]\n",
+        "2:14: the id of a rule is 1 to 64 letters, digits, '.', '_' or '-' and begins with a "
+        "letter, a digit or '_', found \"-a\""),
+    BAD("version: 1\n"
         "rules: [{id: default, deny: [80]}]\n",
         "2:14: the id 'default' stands for the policy's default; choose another"),
     BAD("version: 1\n"

@@ -120,6 +120,7 @@ static void test_container(void **state) {
         {"{label: {role: gateway}}", true},
         {"{label: {role: \"gate*\"}}", true},
         {"{label: {role: [x, gateway]}}", true},
+        {"{label: {role: [gateway, x]}}", true},
         {"{label: {role: [x, y]}}", false},
         {"{label: {role: gateway, com.example.tier: frontend}}", false},
         {"{label: {role: gateway, com.example.tier: [frontend, backend]}}", true},

@@ -141,6 +141,18 @@ static const struct bad bad_syntax[] = {
         "mode: monitor\n"
         "mode: enforce\n",
         "3:1: duplicate key \"mode\"; it already stands at line 2"),
+    BAD("version: 1\n"
+        "rules: []\n"
+        "mode: monitor\n"
+        "mode: enforce\n"
+        "rules: []\n",
+        "4:1: duplicate key \"mode\"; it already stands at line 3"),
+    BAD("version: 1\n"
+        "rules: []\n"
+        "mode: monitor\n"
+        "rules: []\n"
+        "mode: enforce\n",
+        "4:1: duplicate key \"rules\"; it already stands at line 2"),
     BAD("{\"version\": 1, \"mode\": \"monitor\", \"version\": 1}",
         "1:35: duplicate key \"version\"; it already stands at line 1"),
     BAD("? [a, b]\n"

@@ -53,10 +53,22 @@ static bool flip(struct dice *dice) {
 
 /* Strings that are no friends of anyone who prints or parses them. */
 static const char *text(struct dice *dice) {
-    static const char *const pieces[] = {"a",        "web",     "-",      ".",
-                                         "\"",       "\\",      "\x1b[2J", "\x7f",
-                                         "\xc2\x9b", "\n",      "</x>",    "\xe2\x80\xae",
-                                         "\xf0\x9f\x90\xb3", "%s", " ",     "\xef\xbf\xbd"};
+    static const char *const pieces[] = {"a",
+                                         "web",
+                                         "-",
+                                         ".",
+                                         "\"",
+                                         "\\",
+                                         "\x1b[2J",
+                                         "\x7f",
+                                         "\xc2\x9b",
+                                         "\n",
+                                         "</x>",
+                                         "\xe2\x80\xae",
+                                         "\xf0\x9f\x90\xb3",
+                                         "%s",
+                                         " ",
+                                         "\xef\xbf\xbd"};
     char buffer[64] = "";
 
     for (uint32_t n = roll(dice) % 8; n > 0; n--)
@@ -649,6 +661,20 @@ static void arrays_come_out_sorted(void **state) {
     free(document);
 }
 
+/* Of routing rules with one priority the first decides. */
+static void equal_rules_keep_their_order(void **state) {
+    static const uint32_t priorities[] = {5, 3, 5, 3, 1, 5, 3}, sorted[] = {4, 1, 3, 6, 0, 2, 5};
+    struct ng_route_rule rules[ARRAY_SIZE(priorities)] = {0};
+    struct ng_world world = {.route_rules = rules, .n_route_rules = ARRAY_SIZE(rules)};
+
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_SIZE(rules); i++)
+        rules[i] = (struct ng_route_rule){.family = NG_IP4, .priority = priorities[i], .table = i};
+    assert_int_equal(ng_world_sort(&world), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+        assert_int_equal(rules[i].table, sorted[i]);
+}
+
 /* A long document of one character between brackets. */
 static char *filled(size_t len, char first, const char *repeat) {
     char *document = malloc(len + 1);
@@ -673,8 +699,8 @@ static void what_is_too_much_is_refused_first(void **state) {
 
     error = (struct ng_error){0};
     document = filled(NG_SNAPSHOT_LIMIT_BYTES + 1, '"', "a");
-    assert_int_equal(
-        ng_snapshot_read(document, NG_SNAPSHOT_LIMIT_BYTES + 1, &world, &error), -E2BIG);
+    assert_int_equal(ng_snapshot_read(document, NG_SNAPSHOT_LIMIT_BYTES + 1, &world, &error),
+                     -E2BIG);
     assert_non_null(strstr(error.message, "longer than 256 MiB"));
     free(document);
 
@@ -721,6 +747,7 @@ int main(void) {
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(unknown_members_are_ignored),
         cmocka_unit_test(arrays_come_out_sorted),
+        cmocka_unit_test(equal_rules_keep_their_order),
         cmocka_unit_test(what_is_too_much_is_refused_first),
         cmocka_unit_test(a_string_is_bounded),
         cmocka_unit_test(a_full_disk_is_an_error),

@@ -21,7 +21,8 @@ static const char whole_table[] =
     "CRITICAL  redis is reachable from public on 6379/tcp, a port of @databases\n"
     "  port      0.0.0.0:6379/tcp -> 172.17.0.2:6379 (dnat)\n"
     "            [::]:6379/tcp -> 172.17.0.2:6379 (proxy)\n"
-    "  from      public (eth0, eth1): any address\n"
+    "  from      IPv4: public (eth0, eth1): any address\n"
+    "            IPv6: public (eth0): any address\n"
     "  because   ip filter DOCKER handle 12: iifname != \"docker0\" oifname \"docker0\"\n"
     "            ip daddr 172.17.0.2 tcp dport 6379 accept\n"
     "            ip6 filter INPUT: policy accept\n"
@@ -41,20 +42,18 @@ static const char whole_table[] =
     "  fix       add a rule that allows it\n"
     "\n"
     "EXPOSURES (8)\n"
-    "WHO            WHAT                   FROM                REACH      VIA\n"
-    "admin          127.0.0.1:8080/tcp     public eth0         blocked    dnat\n"
-    "               -> 80\n"
-    "node-exporter  0.0.0.0:9100/udp       public eth0:        unknown    host net\n"
-    "                                      perhaps any\n"
-    "                                      address (source\n"
-    "                                      ports 53,\n"
-    "                                      1024-65535 only)\n"
-    "redis          0.0.0.0:6379/tcp       public eth0, eth1   reachable  dnat\n"
-    "               -> 6379\n"
-    "               [::]:6379/tcp -> 6379  public eth0         reachable  proxy\n"
-    "sts            0.0.0.0:8443-8445/tcp  public eth0: any    partly     dnat, proxy\n"
-    "               -> 8443-8445           but 203.0.113.0/24\n"
-    "sshd (host)    0.0.0.0:22/tcp         public eth0         reachable  local\n"
+    "WHO            WHAT                      FROM                REACH      VIA\n"
+    "admin          127.0.0.1:8080/tcp -> 80  public eth0         blocked    dnat\n"
+    "node-exporter  0.0.0.0:9100/udp          public eth0:        unknown    host net\n"
+    "                                         perhaps any\n"
+    "                                         address (source\n"
+    "                                         ports 53,\n"
+    "                                         1024-65535 only)\n"
+    "redis          0.0.0.0:6379/tcp -> 6379  public eth0, eth1   reachable  dnat\n"
+    "               [::]:6379/tcp -> 6379     public eth0         reachable  proxy\n"
+    "sts            0.0.0.0:8443-8445/tcp     public eth0: any    partly     dnat,\n"
+    "               -> 8443-8445              but 203.0.113.0/24             proxy\n"
+    "sshd (host)    0.0.0.0:22/tcp            public eth0         reachable  local\n"
     "\n"
     "CONTAINERS (6)\n"
     "app            links to redis as db\n"
@@ -324,6 +323,32 @@ static void test_groups_only_what_is_alike(void **state) {
     free(text);
 }
 
+/* Who gets in is said once where both families are alike, and of each where they differ. */
+static void test_families(void **state) {
+    (void)state;
+    struct ng_exposure exposures[2] = {fixture_exposures[FIXTURE_X_REDIS4],
+                                       fixture_exposures[FIXTURE_X_REDIS6]};
+    struct ng_finding findings[2] = {fixture_findings[0], fixture_findings[1]};
+    struct ng_result result = fixture_result();
+
+    for (size_t i = 0; i < 2; i++)
+        findings[i].exposure = &exposures[i];
+    result.exposures = exposures;
+    result.n_exposures = 2;
+    result.findings = findings;
+    result.n_findings = 2;
+    exposures[0].n_reach = 1;
+    char *text = print_text(&result, &plain);
+    assert_has(text, "\n  from      public (eth0): any address\n  because");
+    free(text);
+
+    exposures[0].n_reach = 2;
+    text = print_text(&result, &plain);
+    assert_has(text, "\n  from      IPv4: public (eth0, eth1): any address\n"
+                     "            IPv6: public (eth0): any address\n");
+    free(text);
+}
+
 static void test_port_range_is_one_block(void **state) {
     (void)state;
     struct ng_finding findings[3];
@@ -400,6 +425,13 @@ static void test_port_runs_end_where_something_differs(void **state) {
     assert_has(text, " 0.0.0.0:7003/tcp -> 83 ");
     free(text);
 
+    exposures[3].paths = NG_PATH_PROXY;
+    exposures[2].reach = exposures[3].reach;
+    text = print_text(&result, &wide);
+    assert_has(text, " 0.0.0.0:7000-7002/tcp -> 80-82 ");
+    assert_has(text, " 0.0.0.0:7003/tcp -> 83 ");
+    free(text);
+
     exposures[2] = exposures[3];
     exposures[2].host_port = 7002;
     exposures[2].container_port = 80; /* consecutive outside, not inside */
@@ -441,6 +473,7 @@ int main(void) {
         cmocka_unit_test(test_wide_characters_align),
         cmocka_unit_test(test_no_engine_and_gaps),
         cmocka_unit_test(test_groups_only_what_is_alike),
+        cmocka_unit_test(test_families),
         cmocka_unit_test(test_port_range_is_one_block),
         cmocka_unit_test(test_blocked_says_by_what),
         cmocka_unit_test(test_port_runs_end_where_something_differs),

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion for netguard(1)
+
+_netguard() {
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local choices='' command=${COMP_WORDS[1]-}
+
+	# --option=value arrives as three words.
+	if [ "$word" = = ]; then
+		word=
+	elif [ "$previous" = = ] && [ "$COMP_CWORD" -gt 2 ]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'check snapshot --help --version' -- "$word")
+		return
+	fi
+	case "$previous" in
+	--policy | --snapshot | --output)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--docker) choices='unix:///var/run/docker.sock tcp://' ;;
+	--format) choices='table json' ;;
+	--fail-on) choices='any info low medium high critical' ;;
+	--color) choices='auto always never' ;;
+	*)
+		case "$command" in
+		check)
+			choices='--policy --docker --snapshot --format --fail-on --color --verbose
+				--help --version'
+			;;
+		snapshot) choices='--docker --output --help --version' ;;
+		esac
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+}
+
+complete -F _netguard netguard
