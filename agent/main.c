@@ -8,6 +8,9 @@
 #include "agent/command/command.h"
 #include "agent/print/escape.h"
 
+/* A report of a thousand exposures is megabytes: written in few pieces. */
+enum { STDOUT_BUFFER_BYTES = 64 * 1024 };
+
 /* clang-format off */
 static const struct ng_command commands[] = {
     {"check", ng_command_check, "what is reachable on this host, from where, and is it allowed",
@@ -100,6 +103,7 @@ int main(int argc, char *argv[]) {
     enum ng_exit status = NG_EXIT_CLEAN;
 
     occupy_standard_descriptors();
+    setvbuf(stdout, NULL, _IOFBF, STDOUT_BUFFER_BYTES);
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of writing like others */
 
     if (argc < 2) {

@@ -44,8 +44,12 @@ static int gap_for(struct observation *observation, const char *source, int code
 
     if (code == 0 || code == -ENOMEM)
         return code;
+    const char *message = error->message[0] ? error->message : strerror(-code);
+    /* Which socket or file it was, where the name of the part does not say it. */
+    bool place = error->source[0] && strcmp(error->source, source) != 0;
     return add_gap(observation, source,
-                   ng_arena_strdup(arena, error->message[0] ? error->message : strerror(-code)));
+                   ng_arena_printf(arena, "%s%s%s", place ? error->source : "",
+                                   place ? ": " : "", message));
 }
 
 /* -- the engine -------------------------------------------------------------------------- */

@@ -59,6 +59,8 @@ struct ng_arena;
 struct ng_arena *ng_arena_new(void) _must_check_; /* NULL: out of memory */
 void ng_arena_free(struct ng_arena *arena);
 void ng_arena_freep(struct ng_arena **arena);
+/* Gives all pieces back at once and keeps memory for the next ones. */
+void ng_arena_reset(struct ng_arena *arena);
 
 /* NULL when memory is out or count * size overflows. count == 0 gives a valid pointer. */
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) _must_check_;

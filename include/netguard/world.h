@@ -106,7 +106,7 @@ struct ng_link {
     bool xdp;          /* an XDP program is attached: it may drop or pass before all rules */
     uint8_t rp_filter; /* IPv4 source validation in force, max(all, this): 0 off 1 strict 2 loose */
     bool route_localnet; /* IPv4, all or this */
-    bool forwarding4, forwarding6; /* packets that arrive here are forwarded; IPv6: all or force_forwarding */
+    bool forwarding4, forwarding6; /* packets arriving here are forwarded (IPv6: conf.all) */
 };
 
 struct ng_ifaddr {

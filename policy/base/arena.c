@@ -54,10 +54,10 @@ static struct block *add_block(struct ng_arena *arena, size_t at_least) {
     if (capacity > SIZE_MAX - sizeof(struct block))
         return NULL;
 
-    /* calloc, not malloc: fresh pages from the system are zero already. */
-    struct block *block = calloc(1, sizeof(*block) + capacity);
+    struct block *block = malloc(sizeof(*block) + capacity);
     if (!block)
         return NULL;
+    block->used = 0;
     block->capacity = capacity;
     if (oversized && arena->blocks) {
         block->next = arena->blocks->next;
@@ -67,6 +67,23 @@ static struct block *add_block(struct ng_arena *arena, size_t at_least) {
         arena->blocks = block;
     }
     return block;
+}
+
+void ng_arena_reset(struct ng_arena *arena) {
+    struct block *largest = arena->blocks;
+    for (struct block *block = arena->blocks; block; block = block->next)
+        if (block->capacity > largest->capacity)
+            largest = block;
+    for (struct block *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
+        if (block != largest)
+            free(block);
+    }
+    arena->blocks = largest;
+    if (largest) {
+        largest->next = NULL;
+        largest->used = 0;
+    }
 }
 
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) {
@@ -83,7 +100,8 @@ void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) {
         if (!block)
             return NULL;
     }
-    void *piece = block->bytes + block->used;
+    /* Cleared piece by piece: most of a block is often never asked for. */
+    void *piece = memset(block->bytes + block->used, 0, want);
     block->used += want;
     return piece;
 }
@@ -120,8 +138,8 @@ void *ng_arena_grow(struct ng_arena *arena, void *array, size_t count, size_t *c
     size_t larger;
     if (__builtin_mul_overflow(*capacity, (size_t)2, &larger))
         return NULL;
-    if (larger < 8)
-        larger = 8;
+    if (larger < 4)
+        larger = 4;
     void *moved = ng_arena_alloc(arena, larger, size_bytes);
     if (!moved)
         return NULL;

@@ -16,7 +16,7 @@ struct verdict {
 };
 
 struct tally {
-    struct ng_arena *arena; /* of this exposure, gone when it is decided */
+    struct ng_arena *arena; /* the judgement's scratch */
     struct ng_region certain, possible;
     struct verdict *verdicts;
     size_t n_verdicts, verdicts_capacity;
@@ -177,13 +177,13 @@ static bool decided(const struct ng_outcome *outcome) {
 }
 
 static int make_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
-                        struct ng_decider *ret_decider) {
+                        struct ng_decider *decider) {
     const struct ng_ruleset *ruleset = judgement->ruleset;
     const struct ng_rule *rule =
         outcome->by_rule == NG_NONE ? NULL : &ruleset->rules[outcome->by_rule];
     const struct ng_chain *chain = &ruleset->chains[rule ? rule->chain : outcome->by_chain];
     const struct ng_table *table = &ruleset->tables[chain->table];
-    struct ng_decider decider = {
+    *decider = (struct ng_decider){
         .table = ng_arena_printf(judgement->arena, "%s %s", ng_table_family_text(table->family),
                                  table->name),
         .chain = chain->name,
@@ -192,9 +192,24 @@ static int make_decider(const struct judgement *judgement, const struct ng_outco
                 : chain->policy_drop ? "policy drop"
                                      : "policy accept",
     };
-    if (!decider.table || !decider.rule)
-        return -ENOMEM;
-    *ret_decider = decider;
+    return decider->table && decider->rule ? 0 : -ENOMEM;
+}
+
+/* Rules are put in words once, however many exposures they decide. */
+static int find_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
+                        const struct ng_decider **ret_decider) {
+    bool rule = outcome->by_rule != NG_NONE;
+    if (rule && judgement->deciders[outcome->by_rule]) {
+        *ret_decider = judgement->deciders[outcome->by_rule];
+        return 0;
+    }
+    struct ng_decider *own = ng_arena_alloc(judgement->arena, 1, sizeof(*own));
+    int r = own ? make_decider(judgement, outcome, own) : -ENOMEM;
+    if (r < 0)
+        return r;
+    if (rule)
+        judgement->deciders[outcome->by_rule] = own;
+    *ret_decider = own;
     return 0;
 }
 
@@ -251,11 +266,9 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
     if (r < 0)
         return r;
     if (first && decided(first)) {
-        struct ng_decider *by = ng_arena_alloc(judgement->arena, 1, sizeof(*by));
-        r = by ? make_decider(judgement, first, by) : -ENOMEM;
+        r = find_decider(judgement, first, &reach->decided_by);
         if (r < 0)
             return r;
-        reach->decided_by = by;
     }
 
     struct ng_decider *all = ng_arena_alloc(judgement->arena, tally->n_verdicts, sizeof(*all));
@@ -272,10 +285,13 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
         for (size_t k = 0; relevant && k < i; k++)
             relevant = tally->verdicts[k].outcome.by_rule != outcome->by_rule ||
                        tally->verdicts[k].outcome.by_chain != outcome->by_chain;
+        const struct ng_decider *decider;
         if (r == 0 && relevant)
-            r = make_decider(judgement, outcome, &all[n++]);
+            r = find_decider(judgement, outcome, &decider);
         if (r < 0)
             return r;
+        if (relevant)
+            all[n++] = *decider;
     }
     if (n)
         qsort(all, n, sizeof(*all), compare_deciders);
@@ -464,11 +480,11 @@ static int tally_link(const struct judgement *judgement, struct ng_exposure *exp
 
 int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
     bool ip6 = exposure->family == NG_IP6;
-    _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
     struct ng_reach *reach =
         ng_arena_alloc(judgement->arena, judgement->n_arrivals, sizeof(*reach));
-    if (!scratch || !reach)
+    if (!reach)
         return -ENOMEM;
+    ng_arena_reset(judgement->scratch);
     exposure->ufw = judgement->ufw[ip6] ? NG_FIREWALL_HONOURED : NG_FIREWALL_ABSENT;
     exposure->firewalld = judgement->firewalld ? NG_FIREWALL_HONOURED : NG_FIREWALL_ABSENT;
 
@@ -483,7 +499,7 @@ int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
         if (judgement->blind) {
             r = conclude_blind(judgement, arrival, ip6, own);
         } else {
-            struct tally tally = {.arena = scratch};
+            struct tally tally = {.arena = judgement->scratch};
             r = tally_link(judgement, exposure, arrival, &tally);
             if (r == 0)
                 r = conclude(judgement, &tally, arrival, ip6, own);

@@ -143,11 +143,16 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
              const struct ng_policy *policy, struct ng_result **ret_result,
              struct ng_error *error) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
     _cleanup_(ng_reach_freep) struct ng_engine_state *engine = NULL;
     struct ng_result *result = arena ? ng_arena_alloc(arena, 1, sizeof(*result)) : NULL;
-    int r = result ? ng_reach_new(world, ruleset, &engine) : -ENOMEM;
+    const struct ng_decider **deciders =
+        result ? ng_arena_alloc(arena, ruleset->n_rules, sizeof(const struct ng_decider *)) : NULL;
+    int r = scratch && deciders ? ng_reach_new(world, ruleset, &engine) : -ENOMEM;
     struct judgement judgement = {
         .arena = arena,
+        .scratch = scratch,
+        .deciders = deciders,
         .world = world,
         .ruleset = ruleset,
         .policy = policy,

@@ -12,14 +12,16 @@
 struct arrival {
     const char *zone;
     const struct ng_link *link;
-    struct ng_addrset sources[2];  /* [family == NG_IP6]: who belongs to the zone */
+    struct ng_addrset sources[2]; /* [family == NG_IP6]: who belongs to the zone */
     /* Those of them that have to get in for the port to count as reachable from the zone:
      * routing lets them in by this interface, and on to a container. */
     struct ng_addrset routable[2];
 };
 
 struct judgement {
-    struct ng_arena *arena; /* of the result */
+    struct ng_arena *arena;             /* of the result */
+    struct ng_arena *scratch;           /* of the exposure at hand */
+    const struct ng_decider **deciders; /* those that were already put in words, by rule */
     const struct ng_world *world;
     const struct ng_ruleset *ruleset;
     const struct ng_policy *policy;

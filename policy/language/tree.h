@@ -57,9 +57,6 @@ const char *ng_quote(const char *text, char buffer[static NG_FOUND_TEXT]);
 /* What stands there, for "found …": a list, nothing, the number 7, "text". */
 const char *ng_node_found(const struct ng_node *node, char buffer[static NG_FOUND_TEXT]);
 
-/* The known name that `text` is probably a slip of the pen for, or NULL. */
-const char *ng_near_name(const char *text, const char *const *names, size_t count);
-
 /* "; did you mean "x"?" or "". */
 const char *ng_hint(const char *text, const char *const *names, size_t count,
                     char buffer[static NG_HINT_TEXT]);

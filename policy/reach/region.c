@@ -39,9 +39,23 @@ static struct ng_addrset addrs_at(struct ng_region region, size_t *i, uint32_t a
     return band->addrs;
 }
 
+/* Nearly always no rule asks for source ports: then both are one band of all of them. */
+static int combine_all_ports(struct ng_arena *arena, struct ng_region a, struct ng_region b,
+                             combine_fn fn, struct ng_region *ret_region) {
+    struct ng_addrset addrs;
+    int r = fn(arena, a.bands[0].addrs, b.bands[0].addrs, &addrs);
+    return r < 0 ? r : ng_region_make(arena, 0, UINT16_MAX, addrs, ret_region);
+}
+
+static bool all_ports(struct ng_region region) {
+    return region.count == 1 && region.bands[0].lo == 0 && region.bands[0].hi == UINT16_MAX;
+}
+
 /* Walks both along the source ports and combines what stands at each. */
 static int combine(struct ng_arena *arena, struct ng_region a, struct ng_region b, combine_fn fn,
                    struct ng_region *ret_region) {
+    if (all_ports(a) && all_ports(b))
+        return combine_all_ports(arena, a, b, fn, ret_region);
     struct ng_band *bands = NULL;
     size_t count = 0, capacity = 0, i = 0, j = 0;
     for (uint32_t at = 0; at <= UINT16_MAX;) {

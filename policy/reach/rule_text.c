@@ -13,6 +13,17 @@ struct text {
     bool cut;
 };
 
+/* A word as it stands; rules are made of little else. */
+static void put_word(struct text *text, const char *word) {
+    size_t len = strlen(word);
+    if (len >= sizeof(text->bytes) - text->len) {
+        text->cut = true;
+        return;
+    }
+    memcpy(text->bytes + text->len, word, len + 1);
+    text->len += len;
+}
+
 static void put(struct text *text, const char *format, ...) _printf_(2, 3);
 
 static void put(struct text *text, const char *format, ...) {
@@ -87,7 +98,7 @@ static void put_field(struct text *text, const struct ng_operand *operand,
     case NG_FIELD_EXTHDR:
     case NG_FIELD_EXTHDR_PRESENT:
     case NG_FIELD_OTHER:
-        put(text, "%s", operand->name ? operand->name : "?");
+        put_word(text, operand->name ? operand->name : "?");
         return;
     default:
         break;
@@ -121,7 +132,7 @@ static void put_field(struct text *text, const struct ng_operand *operand,
         [NG_FIELD_FIB_DADDR_TYPE] = "fib daddr type",
         [NG_FIELD_FIB_DADDR_IIF_TYPE] = "fib daddr . iif type",
     };
-    put(text, "%s", names[operand->field] ? names[operand->field] : "?");
+    put_word(text, names[operand->field] ? names[operand->field] : "?");
 }
 
 /* -- values --------------------------------------------------------------------------------------
@@ -176,18 +187,18 @@ static void put_addr(struct text *text, uint8_t family, struct ng_interval value
     char buffer[NG_ADDR_TEXT];
     struct ng_addr lo = {family, value.lo}, hi = {family, value.hi};
     if (value.lo == value.hi) {
-        put(text, "%s", ng_addr_text(lo, buffer));
+        put_word(text, ng_addr_text(lo, buffer));
         return;
     }
     for (unsigned len = 0; len < ng_family_bits(family); len++) {
         ng_u128 rest = ng_family_max(family) ^ ng_prefix_mask(family, len);
         if ((value.lo & rest) == 0 && (value.lo | rest) == value.hi) {
-            put(text, "%s", ng_prefix_text(lo, len, buffer));
+            put_word(text, ng_prefix_text(lo, len, buffer));
             return;
         }
     }
     put(text, "%s-", ng_addr_text(lo, buffer));
-    put(text, "%s", ng_addr_text(hi, buffer));
+    put_word(text, ng_addr_text(hi, buffer));
 }
 
 static void put_value(struct text *text, const struct ng_operand *operand,
@@ -203,16 +214,16 @@ static void put_value(struct text *text, const struct ng_operand *operand,
         put_addr(text, operand->family, value);
     else if ((field == NG_FIELD_L4PROTO || field == NG_FIELD_CT_L4PROTO) && single &&
              transport_name(value.lo))
-        put(text, "%s", transport_name(value.lo));
+        put_word(text, transport_name(value.lo));
     else if (field == NG_FIELD_NFPROTO && single)
-        put(text, "%s", value.lo == 2 ? "ipv4" : "ipv6");
+        put_word(text, value.lo == 2 ? "ipv4" : "ipv6");
     else if (field == NG_FIELD_ETHERTYPE && single)
-        put(text, "%s", value.lo == 0x0800 ? "ip" : value.lo == 0x86dd ? "ip6" : "other");
+        put_word(text, value.lo == 0x0800 ? "ip" : value.lo == 0x86dd ? "ip6" : "other");
     else if (field == NG_FIELD_CT_DIRECTION && single)
-        put(text, "%s", value.lo == 0 ? "original" : "reply");
+        put_word(text, value.lo == 0 ? "original" : "reply");
     else if ((field == NG_FIELD_FIB_DADDR_TYPE || field == NG_FIELD_FIB_DADDR_IIF_TYPE) && single &&
              value.lo < ARRAY_SIZE(types))
-        put(text, "%s", types[value.lo]);
+        put_word(text, types[value.lo]);
     else if (field == NG_FIELD_MARK || field == NG_FIELD_CT_MARK)
         put(text, "0x%llx", (unsigned long long)value.lo);
     else if (single)
@@ -227,9 +238,9 @@ static void put_values(struct text *text, const struct ng_operand *operand,
         put_value(text, operand, values.intervals[0]);
         return;
     }
-    put(text, "{ ");
+    put_word(text, "{ ");
     for (size_t i = 0; i < values.count && i < MAX_LISTED; i++) {
-        put(text, "%s", i ? ", " : "");
+        put_word(text, i ? ", " : "");
         put_value(text, operand, values.intervals[i]);
     }
     put(text, "%s }", values.count > MAX_LISTED ? ", …" : "");
@@ -254,7 +265,7 @@ static void put_masked(struct text *text, const struct ng_match *match) {
         put_state_bits(text, operand->field, operand->mask);
         return;
     }
-    put(text, " & ");
+    put_word(text, " & ");
     if (has_bits(operand->field))
         put_state_bits(text, operand->field, operand->mask);
     else
@@ -268,9 +279,9 @@ static void put_masked(struct text *text, const struct ng_match *match) {
 
 static void put_box(struct text *text, const struct ng_match *match, const struct ng_box *box) {
     for (size_t i = 0; i < match->n_operands; i++) {
-        put(text, "%s", i ? " . " : "");
+        put_word(text, i ? " . " : "");
         if (box->sides[i].lo == 0 && box->sides[i].hi == ~(ng_u128)0)
-            put(text, "*");
+            put_word(text, "*");
         else
             put_value(text, &match->operands[i], box->sides[i]);
     }
@@ -284,7 +295,7 @@ static void put_verdict(struct text *text, const struct ng_ruleset *ruleset,
         [NG_VERDICT_JUMP] = "jump",         [NG_VERDICT_GOTO] = "goto",
         [NG_VERDICT_UNKNOWN] = "?",
     };
-    put(text, "%s", verdict->text ? verdict->text : names[verdict->kind]);
+    put_word(text, verdict->text ? verdict->text : names[verdict->kind]);
     if (verdict->kind == NG_VERDICT_JUMP || verdict->kind == NG_VERDICT_GOTO)
         put(text, " %s", ruleset->chains[verdict->chain].name);
 }
@@ -295,12 +306,12 @@ static void put_boxes(struct text *text, const struct ng_ruleset *ruleset, const
         put(text, "@%s", match->set_name);
         return;
     }
-    put(text, "{ ");
+    put_word(text, "{ ");
     for (size_t i = 0; i < match->n_boxes && i < MAX_LISTED; i++) {
-        put(text, "%s", i ? ", " : "");
+        put_word(text, i ? ", " : "");
         put_box(text, match, &match->boxes[i]);
         if (op->kind == NG_OP_VMAP) {
-            put(text, " : ");
+            put_word(text, " : ");
             put_verdict(text, ruleset, &match->boxes[i].verdict);
         }
     }
@@ -311,7 +322,7 @@ static void put_match(struct text *text, const struct ng_ruleset *ruleset, const
                       const struct context *context) {
     const struct ng_match *match = op->match;
     for (size_t i = 0; i < match->n_operands; i++) {
-        put(text, "%s", i ? " . " : "");
+        put_word(text, i ? " . " : "");
         put_field(text, &match->operands[i], context);
     }
     const struct ng_operand *first = &match->operands[0];
@@ -331,7 +342,7 @@ static void put_nat(struct text *text, const struct ng_nat *nat) {
     char buffer[NG_ADDR_TEXT];
     if (!nat->has_addr && !nat->has_port)
         return;
-    put(text, " to ");
+    put_word(text, " to ");
     if (nat->has_addr) {
         bool bracket = nat->addr_lo.family == NG_IP6 && nat->has_port;
         put(text, "%s%s%s", bracket ? "[" : "", ng_addr_text(nat->addr_lo, buffer),
@@ -356,16 +367,16 @@ static void put_op(struct text *text, const struct ng_ruleset *ruleset, const st
         put_verdict(text, ruleset, &op->verdict);
         break;
     case NG_OP_DNAT:
-        put(text, "dnat");
+        put_word(text, "dnat");
         if (op->match) {
-            put(text, " to map ");
+            put_word(text, " to map ");
             put_boxes(text, ruleset, op);
         } else {
             put_nat(text, op->nat);
         }
         break;
     case NG_OP_REDIRECT:
-        put(text, "redirect");
+        put_word(text, "redirect");
         put_nat(text, op->nat);
         break;
     case NG_OP_SET_MARK:
@@ -376,16 +387,16 @@ static void put_op(struct text *text, const struct ng_ruleset *ruleset, const st
                 (unsigned long long)(op->operand->mask & UINT32_MAX),
                 (unsigned long long)op->operand->flip);
         else
-            put(text, "meta mark set ct mark");
+            put_word(text, "meta mark set ct mark");
         break;
     case NG_OP_NOTRACK:
-        put(text, "notrack");
+        put_word(text, "notrack");
         break;
     case NG_OP_UNDECIDED:
     case NG_OP_SNAT:
     case NG_OP_NOTHING:
     case NG_OP_UNKNOWN:
-        put(text, "%s", op->text ? op->text : "");
+        put_word(text, op->text ? op->text : "");
         break;
     }
 }
@@ -422,7 +433,8 @@ static bool asks_transport(const struct ng_rule *rule, size_t from) {
 
 const char *ng_rule_text(struct ng_arena *arena, const struct ng_ruleset *ruleset,
                          const struct ng_rule *rule) {
-    struct text text = {.len = 0};
+    struct text text;
+    text.len = 0, text.cut = false, text.bytes[0] = '\0'; /* not all of it needs clearing */
     struct context context = {0};
     for (size_t i = 0; i < rule->n_ops; i++) {
         const struct ng_op *op = &rule->ops[i];
@@ -435,14 +447,15 @@ const char *ng_rule_text(struct ng_arena *arena, const struct ng_ruleset *rulese
         size_t before = text.len;
         put_op(&text, ruleset, op, &context);
         if (text.len > before)
-            put(&text, " ");
+            put_word(&text, " ");
     }
     return finish(arena, &text);
 }
 
 const char *ng_op_text(struct ng_arena *arena, const struct ng_ruleset *ruleset,
                        const struct ng_op *op) {
-    struct text text = {.len = 0};
+    struct text text;
+    text.len = 0, text.cut = false, text.bytes[0] = '\0'; /* not all of it needs clearing */
     struct context context = {0};
     put_op(&text, ruleset, op, &context);
     return finish(arena, &text);

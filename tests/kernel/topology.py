@@ -566,25 +566,39 @@ class Topology:
             sock.send(macs + struct.pack("!H", ETH_P_MARKER) + bytes(46))
             self.sentinel.recv(100)
 
-    def connect(self, uplink, dst, proto, dport):
-        """What a real client on the outside is told, None: nothing."""
+    def answers(self, asked):
+        """What a real client next to `uplink` is told for each (uplink, dst, proto, dport): the
+        name of the server, None for nothing."""
+        told, waiting = [None] * len(asked), {}
+        for number, (uplink, dst, proto, dport) in enumerate(asked):
+            sock = self.client(uplink, dst, proto)
+            waiting[sock] = number
+            sock.connect_ex((dst, dport))
+            if proto == "udp":
+                sock.send(b"?")
+        until = time.monotonic() + 0.3
+        while waiting and time.monotonic() < until:
+            for sock in select.select(list(waiting), [], [], 0.05)[0]:
+                with sock:
+                    number = waiting.pop(sock)
+                    try:
+                        told[number] = sock.recv(100).decode() or None
+                    except OSError:
+                        pass  # refused, by a rule or for want of a listener
+        for sock in waiting:
+            sock.close()
+        return told
+
+    def client(self, uplink, dst, proto):
         own = next(one for one in self.layout.uplinks if one.name == uplink)
         src = next(one.partition("/")[0] for one in own.peer
                    if family_of(one.partition("/")[0]) == family_of(dst))
-        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-        family = socket.AF_INET if family_of(dst) == 4 else socket.AF_INET6
         with self.out:
-            sock = socket.socket(family, kind)
-        with sock:
-            sock.settimeout(0.3)
-            try:
-                sock.bind((src, 0))
-                sock.connect((dst, dport))
-                if proto == "udp":
-                    sock.send(b"?")
-                return sock.recv(100).decode() or None
-            except OSError:
-                return None
+            sock = socket.socket(socket.AF_INET if family_of(dst) == 4 else socket.AF_INET6,
+                                 socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind((src, 0))
+        return sock
 
 
 def nodad(addr):

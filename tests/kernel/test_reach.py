@@ -1,0 +1,553 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel judges what `netguard check` says about reach.
+
+Rulesets as Docker, ufw and their users write them are loaded in a namespace; first packets
+from many sources are sent to every port that netguard lists, and where they arrive has to be
+what it says:
+
+    arrived          => among the sources, or perhaps (`maybe`)
+    among sources    => arrived
+    perhaps          => only where a rule asks for what no ruleset tells (a rate, a clock)
+
+    NETGUARD            the binary (default: build/netguard)
+    NETGUARD_SEED       of the generated rulesets; printed, as a failure repeats with it
+    NETGUARD_CASES      how many of them (default 60)
+    NETGUARD_RULESETS   a folder of recorded rulesets with measured answers, compared if there
+
+Needs root, iproute2, nftables and iptables-nft. Prints TAP.
+"""
+import bisect
+import glob
+import ipaddress
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+import generated
+from docker_rules import docker20, docker28, docker29, ufw
+from topology import (Container, Layout, Network, Published, Socket, Topology, Uplink, address,
+                      end_on_signals, family_of, link_local, pin_to_one_cpu, settle_links)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NETGUARD = os.environ.get("NETGUARD", os.path.join(HERE, "../../build/netguard"))
+SEED = os.environ.get("NETGUARD_SEED") or str(random.SystemRandom().randrange(1 << 32))
+CASES = int(os.environ.get("NETGUARD_CASES", "60"))
+RULESETS = os.environ.get("NETGUARD_RULESETS", "")
+
+# What no ruleset tells; only here may netguard be unsure.
+UNDECIDABLE = re.compile(r"-m (recent|hashlimit|connlimit|statistic|time|quota)\b"
+                         r"|-m limit\b(?!.*-j (LOG|NFLOG))")
+SOURCE_PORT = 40000
+SOURCES_PER_PORT = 150
+
+EVERYWHERE = {4: ["192.0.2.2", "10.9.0.2", "8.8.8.8", "198.51.100.7", "0.1.2.3", "240.0.0.1",
+                  "172.17.0.2", "172.17.0.99", "192.0.2.255", "127.0.0.1", "224.0.0.1"],
+              6: ["2001:db8:1::2", "fd00:9::2", "2001:db8:ffff::1", "fe80::77", "fd00:17::2",
+                  "fd00:18::99", "::ffff:1.2.3.4", "::1", "ff02::1"]}
+
+
+def layout(**changes):
+    """Two uplinks, two networks, ports published in all the ways there are."""
+    published = [
+        Published("web", "tcp", "0.0.0.0", 8080, 80), Published("web", "tcp", "::", 8080, 80),
+        Published("web", "tcp", "127.0.0.1", 8081, 80),
+        Published("web", "tcp", "192.0.2.1", 8443, 443),
+        Published("web", "udp", "0.0.0.0", 5353, 53), Published("web", "udp", "::", 5353, 53),
+        Published("db", "tcp", "0.0.0.0", 6379, 6379), Published("db", "tcp", "::", 6379, 6379),
+        Published("db", "tcp", "10.9.0.1", 16379, 6379),
+    ]
+    both = ("0.0.0.0", "::")
+    parts = {
+        "uplinks": (Uplink("eth0", ("192.0.2.1/24", "2001:db8:1::1/64"),
+                           ("192.0.2.2/24", "2001:db8:1::2/64")),
+                    Uplink("eth1", ("10.9.0.1/24", "fd00:9::1/64"),
+                           ("10.9.0.2/24", "fd00:9::2/64"))),
+        "networks": (Network("bridge", "docker0", ("172.17.0.1/16", "fd00:17::1/64")),
+                     Network("app", "br-app", ("172.18.0.1/16", "fd00:18::1/64"))),
+        "containers": (
+            Container("web", "bridge", ("172.17.0.2", "fd00:17::2"),
+                      tuple(Socket("web", proto, addr, port) for addr in both
+                            for proto, port in (("tcp", 80), ("tcp", 443), ("udp", 53)))),
+            Container("db", "app", ("172.18.0.2", "fd00:18::2"),
+                      tuple(Socket("db", "tcp", addr, 6379) for addr in both))),
+        "sockets": (*(Socket("docker-proxy", one.proto, one.addr, one.port) for one in published),
+                    Socket("sshd", "tcp", "::", 22, v6only=False),
+                    Socket("named", "udp", "0.0.0.0", 53), Socket("named", "udp", "::", 53),
+                    Socket("exporter", "tcp", "10.9.0.1", 9100),
+                    Socket("admin", "tcp", "127.0.0.1", 9200)),
+        "published": tuple(published),
+    }
+    return Layout(**{**parts, **changes})
+
+
+# -- sets of addresses ---------------------------------------------------------------------------
+
+
+class Addresses:
+    def __init__(self, prefixes):
+        ends = sorted((int(net.network_address), int(net.broadcast_address))
+                      for net in map(ipaddress.ip_network, prefixes))
+        self.intervals = []
+        for low, high in ends:
+            if self.intervals and self.intervals[-1][1] + 1 >= low:
+                self.intervals[-1][1] = max(self.intervals[-1][1], high)
+            else:
+                self.intervals.append([low, high])
+        self.lows = [low for low, _ in self.intervals]
+
+    def __contains__(self, number):
+        at = bisect.bisect_right(self.lows, number) - 1
+        return at >= 0 and number <= self.intervals[at][1]
+
+
+def around(intervals):
+    """Both ends of each interval, the addresses inside and outside of them."""
+    for low, high in intervals:
+        yield from (low - 1, low, low + 1, high - 1, high, high + 1)
+
+
+def named_intervals(text, family):
+    """What a ruleset names as an address, prefix or range."""
+    for word in re.split(r"[\s,{}]+", text):
+        try:
+            if "-" in word:
+                low, high = map(address, word.split("-"))
+            else:
+                net = ipaddress.ip_network(word.strip("[]"), strict=False)
+                low, high = net[0], net[-1]
+        except ValueError:
+            continue
+        if low.version == high.version == family:
+            yield int(low), int(high)
+
+
+def candidates(text, family, reach):
+    """Sources worth asking from: next to every border in the rules and in the answer."""
+    wide = (1 << (32 if family == 4 else 128)) - 1
+    numbers = {int(address(one)) for one in EVERYWHERE[family]}
+    numbers.update(around(named_intervals(text, family)))
+    borders = {one for sets in reach for one in around(sets.intervals)}
+    if len(borders) > SOURCES_PER_PORT:
+        borders = set(random.Random(0).sample(sorted(borders), SOURCES_PER_PORT))
+    make = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
+    return [make(one) for one in sorted(numbers | borders) if 0 <= one <= wide]
+
+
+def source_ports(text):
+    ports = {SOURCE_PORT}
+    for low, high in re.findall(r"--sports? (\d+)(?::(\d+))?", text):
+        ports.update(port for end in (int(low), int(high or low))
+                     for port in (end - 1, end, end + 1) if 0 < port < 65536)
+    return sorted(ports)
+
+
+# -- one world -----------------------------------------------------------------------------------
+
+
+def check(top):
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{top.host.name}", NETGUARD, "check",
+                           "--docker", f"unix://{top.api}", "--format", "json"],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode in (0, 1), f"netguard check: exit {done.returncode}"
+    world = json.loads(done.stdout)
+    assert world["complete"] and not world["gaps"], world["gaps"]
+    return world["exposures"]
+
+
+def name_of(exposure):
+    who = exposure["container"]["name"] if exposure["container"] else exposure["process"]
+    return f"{who} {exposure['host_addr']}:{exposure['host_port']}/{exposure['proto']}"
+
+
+class Question:
+    """One exposure as seen from one interface, with netguard's answer and the probes for it."""
+
+    def __init__(self, top, exposure, uplink, rules):
+        self.top, self.exposure, self.uplink = top, exposure, uplink
+        self.family = 4 if exposure["family"] == "ip" else 6
+        own = [one for one in exposure["reach"] if one["interface"] == uplink]
+        assert own, f"{name_of(exposure)}: nothing is said of {uplink}"
+        self.sources = Addresses([one for part in own for one in part["sources"]])
+        self.maybe = Addresses([one for part in own for one in part["maybe"]])
+        self.reasons = [one for part in own for one in part["unsure"]]
+        self.verdicts = {part["verdict"] for part in own}
+        self.ports = [range(low, high + 1) for part in own
+                      for low, high in part["source_ports"] or [(0, 65535)]]
+        self.asked = [(str(src), port)
+                      for src in candidates(rules, self.family, (self.sources, self.maybe))
+                      for port in source_ports(rules)]
+        self.arrived = {}
+
+    def destinations(self):
+        host = self.exposure["host_addr"]
+        if int(address(host)):
+            return [host]
+        own = [one for one in self.top.layout.host_addresses() if family_of(one) == self.family]
+        names = [one.name for one in self.top.layout.uplinks]
+        return own + ([link_local(names.index(self.uplink))] if self.family == 6 else [])
+
+    def probes(self):
+        for src, sport in self.asked:
+            for i, dst in enumerate(self.destinations()):
+                # A port of its own for each, so that two never are the same connection.
+                shift = i + 1 if sport == SOURCE_PORT else 0
+                yield (self.uplink, src, dst, self.exposure["proto"], sport + shift,
+                       self.exposure["host_port"])
+
+    def note(self, probe, places):
+        key = (probe[1], probe[4] if probe[4] <= SOURCE_PORT else SOURCE_PORT)
+        self.arrived[key] = self.arrived.get(key, False) or any(map(self.is_here, places))
+
+    def is_here(self, place):
+        where, dst, port = place
+        container, layout_ = self.exposure["container"], self.top.layout
+        if where is None:
+            return any(one.takes(self.exposure["proto"], dst, port) for one in layout_.sockets)
+        return bool(container) and where == container["name"] \
+            and port == self.exposure["container_port"] \
+            and dst in next(one.addrs for one in layout_.containers if one.name == where)
+
+    def refused_by_nature(self, src):
+        """Sources that IP refuses whatever the rules say, and that netguard leaves in."""
+        src = address(src)
+        own = str(src) in self.top.layout.host_addresses()
+        return src.is_multicast or src.is_loopback or int(src) == 0 \
+            or (src.version == 4 and (own or int(src) == 0xFFFFFFFF))
+
+    def complaints(self, undecidable):
+        for src in dict.fromkeys(src for src, _ in self.arrived):
+            number = int(address(src))
+            sure, perhaps = number in self.sources, number in self.maybe
+            ports = [port for (one, port), came in self.arrived.items() if one == src and came]
+            strays = [port for port in ports if not any(port in one for one in self.ports)]
+            if ports and not sure and not perhaps:
+                yield f"{src} arrives, and is said not to (UNSOUND)"
+            elif sure and not ports and not self.refused_by_nature(src):
+                yield f"{src} does not arrive, and is said to"
+            elif sure and not perhaps and strays:
+                yield f"{src} arrives from port {strays[0]}, and is said not to (UNSOUND)"
+            if perhaps and not undecidable:
+                yield f"{src}: perhaps, because of {self.reasons}"
+        if "blocked" in self.verdicts and len(self.verdicts) == 1 \
+                and (self.sources.intervals or self.maybe.intervals):
+            yield "blocked, with sources"
+
+
+def judge(top, rules):
+    """Everything netguard lists in this world, against the kernel. Returns how many probes were
+    compared, and the complaints."""
+    undecidable = UNDECIDABLE.search(rules) is not None
+    questions = [Question(top, exposure, uplink.name, rules) for exposure in check(top)
+                 for uplink in top.layout.uplinks]
+    assert questions, "nothing is listed"
+    listed = {(one.exposure["proto"], one.exposure["host_addr"], one.exposure["host_port"])
+              for one in questions}
+    for one in top.layout.published:
+        assert (one.proto, one.addr, one.port) in listed, f"{one} is not listed"
+    asked = [(question, probe) for question in questions for probe in question.probes()]
+    for (question, probe), places in zip(asked, top.arrivals([probe for _, probe in asked])):
+        question.note(probe, places)
+    complaints = [f"{name_of(one.exposure)} from {one.uplink}: {text}"
+                  for one in questions for text in one.complaints(undecidable)]
+    return len(asked), complaints
+
+
+def confirm(top):
+    """Real clients are answered where raw probes arrive, and by whom they arrive at."""
+    first = top.layout.uplinks[0]
+    own = {family_of(one.partition("/")[0]): one.partition("/")[0] for one in first.own}
+    peer = {family_of(one.partition("/")[0]): one.partition("/")[0] for one in first.peer}
+    ports = {(one.proto, one.port) for one in (*top.layout.published, *top.layout.sockets)}
+    asked = [(first.name, dst, proto, port) for proto, port in sorted(ports)
+             for dst in own.values()]
+    heard = top.arrivals([(uplink, peer[family_of(dst)], dst, proto, SOURCE_PORT, port)
+                          for uplink, dst, proto, port in asked])
+    answers = top.answers(asked)
+    assert any(answers), "nobody answers at all"
+    for one, places, answer in zip(asked, heard, answers):
+        expected = None
+        for where, dst, port in places:
+            expected = where or next((each.owner for each in top.layout.sockets
+                                      if each.takes(one[2], dst, port)), None)
+        assert answer == expected, f"{one}: {answer} answers, but the probe came to {expected}"
+
+
+def scenario(top, v4="", v6="", nft=""):
+    top.load(v4, v6, nft)
+    probes, complaints = judge(top, v4 + v6 + nft)
+    assert not complaints, "\n".join([f"{len(complaints)} disagreements", *complaints[:12]])
+    confirm(top)
+    return f"{probes} probes"
+
+
+# -- what Docker and ufw write ---------------------------------------------------------------------
+
+
+def both(writer, top, **more):
+    return {"v4": writer(top.layout, 4, **more), "v6": writer(top.layout, 6, **more)}
+
+
+def test_no_rules(top):
+    return scenario(top)
+
+
+def test_docker_20(top):
+    return scenario(top, **both(docker20, top))
+
+
+def test_docker_20_forward_accept(top):
+    return scenario(top, **both(docker20, top, forward="ACCEPT"))
+
+
+def test_docker_20_no_icc_input_drop(top):
+    return scenario(top, **both(docker20, top, no_input="DROP", icc=False))
+
+
+def test_docker_20_without_ip6tables(top):
+    return scenario(top, v4=docker20(top.layout, 4))
+
+
+def test_docker_20_without_ip6tables_input_drop(top):
+    return scenario(top, v4=docker20(top.layout, 4),
+                    v6="*filter\n:INPUT DROP [0:0]\n-A INPUT -s 2001:db8:1::/64 -p tcp --dport 8080 "
+                       "-j ACCEPT\nCOMMIT\n")
+
+
+def test_docker_28(top):
+    return scenario(top, **both(docker28, top))
+
+
+def test_docker_28_forward_accept(top):
+    return scenario(top, **both(docker28, top, forward="ACCEPT"))
+
+
+def test_docker_29_nftables(top):
+    return scenario(top, nft=docker29(top.layout, 4) + docker29(top.layout, 6))
+
+
+def test_docker_29_and_a_table_of_the_operator(top):
+    own = """
+        table inet mine {
+            set office { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 198.51.100.7 } }
+            chain forward {
+                type filter hook forward priority filter - 1; policy accept;
+                ct state established,related accept
+                iifname "eth0" ip saddr != @office tcp dport { 80, 443 } drop
+                iifname "eth*" ip6 saddr 2001:db8:1::/65 meta l4proto { tcp, udp } drop
+                ct original ip daddr 192.0.2.1 tcp dport 6379 reject
+            }
+            chain input {
+                type filter hook input priority filter; policy drop;
+                iif lo accept
+                ct state vmap { established : accept, related : accept, invalid : drop }
+                tcp dport 22 ip saddr @office accept
+                ip6 saddr fe80::/10 accept
+                meta nfproto ipv4 udp dport 53 accept
+            }
+        }
+    """
+    return scenario(top, nft=docker29(top.layout, 4) + docker29(top.layout, 6) + own)
+
+
+UFW_RULES = {
+    4: [{"verdict": "deny", "source": "192.0.2.128/25"},
+        {"verdict": "allow", "source": "10.0.0.0/8", "proto": "tcp", "port": 22},
+        {"verdict": "reject", "source": "198.51.100.0/24", "port": 53},
+        {"verdict": "allow", "port": 53},
+        {"verdict": "allow", "source": "192.0.2.0/26", "to": "10.9.0.1", "proto": "tcp",
+         "port": 9100},
+        {"verdict": "deny", "source": "10.9.0.0/30", "to": "172.17.0.2", "proto": "tcp",
+         "port": 80, "route": True}],
+    6: [{"verdict": "allow", "source": "fd00::/8", "proto": "tcp", "port": 22},
+        {"verdict": "deny", "source": "2001:db8:1::/120"},
+        {"verdict": "allow", "source": "2001:db8:1::/64", "proto": "tcp", "port": 8080}],
+}
+
+
+def test_ufw(top):
+    return scenario(top, **{
+        f"v{family}": docker20(top.layout, family, no_input="DROP",
+                               extra=ufw(family, UFW_RULES[family])) for family in (4, 6)})
+
+
+def test_ufw_without_ip6tables(top):
+    """IPv6 then goes to docker-proxy through ufw's input chains."""
+    bare = Layout(top.layout.uplinks, (), ())
+    return scenario(top, v4=docker20(top.layout, 4, no_input="DROP", extra=ufw(4, UFW_RULES[4])),
+                    v6=docker20(bare, 6, no_input="DROP", extra=ufw(6, UFW_RULES[6])))
+
+
+def test_ufw_limit(top):
+    limits = {family: [*UFW_RULES[family], {"verdict": "limit", "proto": "tcp", "port": 22}]
+              for family in (4, 6)}
+    return scenario(top, **{f"v{family}": docker20(top.layout, family, no_input="DROP",
+                                                   extra=ufw(family, limits[family]))
+                            for family in (4, 6)})
+
+
+# -- what people put into DOCKER-USER and INPUT ----------------------------------------------------
+
+OPERATOR = {
+    "drop all but one network": ["-A DOCKER-USER -i eth0 ! -s 198.51.100.0/24 -j DROP"],
+    "accept some, drop the rest": [
+        "-A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+        "-A DOCKER-USER -s 192.0.2.0/28 -j RETURN",
+        "-A DOCKER-USER -s 10.0.0.0/8 -p tcp -m multiport --dports 80,443 -j ACCEPT",
+        "-A DOCKER-USER -i eth+ -j DROP", "-A DOCKER-USER -j RETURN"],
+    "ranges": [
+        "-A DOCKER-USER -m iprange --src-range 192.0.2.10-192.0.2.20 -j DROP",
+        "-A DOCKER-USER -p tcp -m multiport --dports 6000:7000 -m iprange ! --src-range "
+        "10.0.0.5-10.9.0.9 -j REJECT"],
+    "by interface": ["-A DOCKER-USER ! -i eth1 -o docker0 -j DROP",
+                     "-A DOCKER-USER ! -i docker0 -o br-app ! -s 10.9.0.0/24 -j DROP"],
+    "by the port asked for": [
+        "-A DOCKER-USER -p tcp -m conntrack --ctorigdstport 8080 --ctdir ORIGINAL -s 192.0.2.0/25 "
+        "-j DROP",
+        "-A DOCKER-USER -p tcp -m conntrack --ctorigdst 192.0.2.1 --ctorigdstport 6379 -j DROP",
+        "-A DOCKER-USER -m conntrack --ctstate DNAT -s 198.51.100.7 -j DROP"],
+    "marks": [
+        "mangle -A PREROUTING -s 10.0.0.0/8 -j MARK --set-xmark 0x10/0xf0",
+        "mangle -A PREROUTING -i eth0 -p tcp --dport 8080 -j MARK --or-mark 0x1",
+        "-A DOCKER-USER -m mark ! --mark 0x10/0xf0 -o br-app -j DROP",
+        "-A DOCKER-USER -m mark --mark 0x1/0x1 -s 192.0.2.0/26 -j DROP",
+        "-A INPUT -m mark --mark 0x10 -p tcp --dport 22 -j ACCEPT",
+        "-A INPUT -p tcp --dport 22 -j DROP"],
+    "chains of their own": [
+        ":TRUSTED - [0:0]", ":CHECK - [0:0]",
+        "-A TRUSTED -s 192.0.2.0/24 -j RETURN", "-A TRUSTED -s 10.0.0.0/9 -g CHECK",
+        "-A TRUSTED -j DROP", "-A CHECK -p udp -j ACCEPT", "-A CHECK -p tcp ! --dport 80 -j DROP",
+        "-A DOCKER-USER -p tcp -j TRUSTED", "-A DOCKER-USER -s 192.0.2.7 -j DROP",
+        "-A INPUT -p udp -m udp ! --dport 53 -j CHECK", "-A INPUT -g TRUSTED"],
+    "source ports": ["-A DOCKER-USER -p tcp -m tcp --sport 1024:2047 -j DROP",
+                     "-A INPUT -p tcp -m tcp ! --sport 1:1023 --dport 22 -j DROP"],
+    "untracked": ["raw -A PREROUTING -s 198.51.100.0/24 -j CT --notrack",
+                  "raw -A PREROUTING -p udp --dport 53 -j NOTRACK",
+                  "-A INPUT -m conntrack --ctstate UNTRACKED -p udp -j DROP",
+                  "-A DOCKER-USER -m conntrack ! --ctstate NEW -j DROP"],
+    "negated twice": ["-A INPUT ! -s 10.0.0.0/8 ! -i eth1 ! -p udp -j DROP",
+                      "-A INPUT ! -d 192.0.2.1 -m pkttype --pkt-type unicast -j REJECT",
+                      "-A DOCKER-USER -m addrtype ! --dst-type LOCAL -m tcp -p tcp --syn "
+                      "-s 240.0.0.0/4 -j DROP"],
+}
+
+
+def test_operator(top):
+    """What operators write, one after the other, on 20 and on 28."""
+    asked, failed = 0, []
+    for name, lines in OPERATOR.items():
+        for writer in (docker20, docker28):
+            rules = {"v4": writer(top.layout, 4, extra=generated.by_table(lines)),
+                     "v6": writer(top.layout, 6)}
+            top.load(**rules)
+            probes, complaints = judge(top, rules["v4"])
+            asked += probes
+            failed += [f"{name} ({writer.__name__}): {one}" for one in complaints[:6]]
+    assert not failed, "\n".join(failed)
+    return f"{asked} probes"
+
+
+def test_source_validation(top):
+    """rp_filter, which is in no ruleset."""
+    rules = both(docker20, top)
+    asked = 0
+    for mode in (1, 2):
+        top.host.sysctl(ipv4__conf__all__rp_filter=mode)
+        try:
+            top.load(**rules)
+            probes, complaints = judge(top, rules["v4"] + rules["v6"])
+        finally:
+            top.host.sysctl(ipv4__conf__all__rp_filter=0)
+        asked += probes
+        assert not complaints, "\n".join([f"rp_filter {mode}", *complaints[:12]])
+    return f"{asked} probes"
+
+
+# -- generated rulesets ----------------------------------------------------------------------------
+
+
+def disagreement(top, case):
+    v4, v6 = case.texts(top.layout)
+    top.load(v4, v6)
+    return judge(top, v4 + v6)
+
+
+def shrink(top, case, seconds=15):
+    """Leaves out line after line as long as the kernel and netguard still disagree."""
+    until = time.monotonic() + seconds
+    for line in list(case.lines):
+        if time.monotonic() > until:
+            break
+        smaller = case.without(line)
+        try:
+            if disagreement(top, smaller)[1]:
+                case = smaller
+        except AssertionError:
+            pass  # does not load without this line
+    return case
+
+
+def test_generated(top):
+    asked = 0
+    for number in range(CASES):
+        case = generated.Case(random.Random(f"{SEED}/{number}"))
+        probes, complaints = disagreement(top, case)
+        asked += probes
+        if complaints:
+            case = shrink(top, case)
+            complaints = disagreement(top, case)[1] or complaints
+            raise AssertionError("\n".join([
+                f"case {number} of NETGUARD_SEED={SEED}", *map(str, case.lines), *complaints[:8]]))
+    return f"{CASES} rulesets, {asked} probes, NETGUARD_SEED={SEED}"
+
+
+# -- all of it -------------------------------------------------------------------------------------
+
+TESTS = [test_no_rules, test_docker_20, test_docker_20_forward_accept,
+         test_docker_20_no_icc_input_drop, test_docker_20_without_ip6tables,
+         test_docker_20_without_ip6tables_input_drop, test_docker_28,
+         test_docker_28_forward_accept, test_docker_29_nftables,
+         test_docker_29_and_a_table_of_the_operator, test_ufw, test_ufw_without_ip6tables,
+         test_ufw_limit, test_operator, test_source_validation, test_generated]
+
+
+def report(number, name, test, *arguments):
+    """Runs one test and prints its line of TAP. Returns 1 if it failed."""
+    started = time.monotonic()
+    try:
+        done = test(*arguments)
+        print(f"ok {number} - {name} # {done}, {time.monotonic() - started:.1f} s", flush=True)
+        return 0
+    except (AssertionError, OSError, ValueError, KeyError) as reason:
+        print(f"not ok {number} - {name}")
+        for line in f"{type(reason).__name__}: {reason}"[:6000].splitlines():
+            print(f"# {line}", flush=True)
+        return 1
+
+
+def main():
+    if os.geteuid() != 0:
+        print("1..0 # SKIP needs root")
+        return 0
+    if not os.access(NETGUARD, os.X_OK):
+        print(f"Bail out! no netguard at {NETGUARD}: build it first, or set NETGUARD")
+        return 1
+    pin_to_one_cpu()
+    end_on_signals()
+    recordings = sorted(glob.glob(os.path.join(RULESETS, "docker", "*.json"))) if RULESETS else []
+    chosen = [test for test in TESTS if not sys.argv[1:] or test.__name__[5:] in sys.argv[1:]]
+    failed = 0
+    print(f"1..{len(chosen) + len(recordings)}", flush=True)
+    with Topology(layout()) as top:
+        settle_links(top.host)
+        for number, test in enumerate(chosen, 1):
+            failed += report(number, test.__name__[5:].replace("_", " "), test, top)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
