@@ -128,7 +128,7 @@ static int read_file(struct reading *reading, int at, const char *path, const ch
     return 0;
 }
 
-/* -- the default places ------------------------------------------------------------------- */
+/* -- the default places -------------------------------------------------------------- */
 
 /* -ENOENT (error left empty) when it is not there. Whoever can write the directory can put
  * another file in the place of ours. */
@@ -232,7 +232,7 @@ static int read_default(struct reading *reading, const char *directory) {
     return read_drop_ins(reading, fd, directory);
 }
 
-/* -- the whole ---------------------------------------------------------------------------- */
+/* -- the whole ----------------------------------------------------------------------- */
 
 static int summarize(struct reading *reading, const char **ret_summary) {
     size_t more = reading->count > NAMES_SHOWN ? reading->count - NAMES_SHOWN : 0;

@@ -11,7 +11,7 @@ enum {
     HELP_COLUMN = 24,
 };
 
-/* -- values ------------------------------------------------------------------------------- */
+/* -- values -------------------------------------------------------------------------- */
 
 static const char *quote(const char *text, char buffer[static QUOTE_TEXT]) {
     ng_escape(buffer, QUOTE_TEXT, text);
@@ -97,7 +97,7 @@ static int set_color(struct ng_options *options, const char *value, struct ng_er
     return 0;
 }
 
-/* -- the options -------------------------------------------------------------------------- */
+/* -- the options --------------------------------------------------------------------- */
 
 static const struct spec {
     enum ng_option bit;
@@ -178,7 +178,7 @@ static int set_option(const struct spec *spec, struct ng_options *options, const
     return 0;
 }
 
-/* -- the command line --------------------------------------------------------------------- */
+/* -- the command line ---------------------------------------------------------------- */
 
 static bool takes(const struct ng_command *command, const struct spec *spec) {
     return (command->options | NG_OPTION_HELP | NG_OPTION_VERSION) & spec->bit;
@@ -266,7 +266,7 @@ int ng_options_parse(const struct ng_command *command, int argc, char *argv[],
     return 0;
 }
 
-/* -- help --------------------------------------------------------------------------------- */
+/* -- help ---------------------------------------------------------------------------- */
 
 static void print_option(FILE *out, const struct spec *spec) {
     int column = fprintf(out, "  --%s%s%s", spec->name, spec->argument ? " " : "",

@@ -24,7 +24,7 @@ static int cannot(const char *verb, const char *name, int error_number, struct n
     return ng_error_set(error, -error_number, name, "cannot %s: %s", verb, strerror(error_number));
 }
 
-/* -- reading ------------------------------------------------------------------------------ */
+/* -- reading ------------------------------------------------------------------------- */
 
 static int read_whole(FILE *in, const char *name, char **ret_bytes, size_t *ret_len,
                       struct ng_error *error) {
@@ -71,7 +71,7 @@ int ng_snapshot_load(const char *path, struct ng_world **ret_world, struct ng_er
     return r;
 }
 
-/* -- writing ------------------------------------------------------------------------------ */
+/* -- writing ------------------------------------------------------------------------- */
 
 static int write_to(FILE *out, const char *name, const struct ng_world *world,
                     struct ng_error *error) {

@@ -37,7 +37,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* -- the endpoint -------------------------------------------------------------------------- */
+/* -- the endpoint -------------------------------------------------------------------- */
 
 /* Control characters have no place in a path or a host name that ends up in messages. */
 static bool is_printable_ascii(const char *text) {
@@ -100,7 +100,7 @@ static int check_endpoint(const char *endpoint, struct ng_error *error) {
                         "not the address of an engine: expected unix:///path or tcp://host:port");
 }
 
-/* -- receiving ------------------------------------------------------------------------------ */
+/* -- receiving ----------------------------------------------------------------------- */
 
 static int make_room(struct ng_docker_client *client, size_t want) {
     if (want <= client->body_capacity)
@@ -133,7 +133,7 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     return len;
 }
 
-/* -- the client ----------------------------------------------------------------------------- */
+/* -- the client ---------------------------------------------------------------------- */
 
 /* What holds for every request. Nothing of the caller's environment may lead it elsewhere:
  * no proxy, no redirect, no other protocol, no signal for a name that does not resolve. */

@@ -15,7 +15,7 @@ enum {
 
 #define OPTION_BRIDGE "com.docker.network.bridge.name"
 
-/* -- version ------------------------------------------------------------------------------- */
+/* -- version ------------------------------------------------------------------------- */
 
 /* What engines speak, by their own answers to GET /version; the oldest is the engine's
  * choice and has moved both ways, hence nothing is asked before it is known:
@@ -117,7 +117,7 @@ int ng_docker_negotiate(const struct ng_docker_version *version, const char *sou
     return 0;
 }
 
-/* -- info ---------------------------------------------------------------------------------- */
+/* -- info ---------------------------------------------------------------------------- */
 
 /* "name=rootless", perhaps with more after a comma. */
 static bool is_rootless_option(const json_t *option) {
@@ -183,7 +183,7 @@ int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
     return r;
 }
 
-/* -- networks ------------------------------------------------------------------------------ */
+/* -- networks ------------------------------------------------------------------------ */
 
 /* The bridge driver's link is named in an option, or after the network's id. Other drivers
  * have no bridge, whatever their options say. */
@@ -274,7 +274,7 @@ int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body
     return 0;
 }
 
-/* -- error answers ------------------------------------------------------------------------- */
+/* -- error answers ------------------------------------------------------------------- */
 
 void ng_docker_error_message(const char *bytes, size_t len_bytes, char *ret_message,
                              size_t size_bytes) {

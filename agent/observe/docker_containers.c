@@ -21,7 +21,7 @@ static int compare_numbers(unsigned a, unsigned b) {
     return (a > b) - (a < b);
 }
 
-/* -- one container ------------------------------------------------------------------------- */
+/* -- one container ------------------------------------------------------------------- */
 
 /* A link as the list tells it: as a further name of the container that is linked to. */
 struct named_link {
@@ -353,7 +353,7 @@ static int read_container(const struct shape *shape, const struct place *at, con
     return 0;
 }
 
-/* -- all containers ------------------------------------------------------------------------ */
+/* -- all containers ------------------------------------------------------------------ */
 
 static int compare_containers(const void *a, const void *b) {
     const struct ng_container *x = a, *y = b;

@@ -14,7 +14,7 @@ enum {
     FOUND_BYTES = 80,
 };
 
-/* -- errors -------------------------------------------------------------------------------- */
+/* -- errors -------------------------------------------------------------------------- */
 
 /* "containers[3].Ports[0].PublicPort" into `text`, which starts out empty. */
 static void describe_place(const struct place *at, char *text, size_t size_bytes) {
@@ -76,7 +76,7 @@ static int not_json(const struct shape *shape, const struct place *at, size_t of
                         shape->body.request, place_text, what, offset);
 }
 
-/* -- parsing ------------------------------------------------------------------------------- */
+/* -- parsing ------------------------------------------------------------------------- */
 
 /* jansson gives up on a whole text for one NUL in one key, and labels of an image are any
  * text: one image could blind netguard to its engine. Such an escape becomes that of U+FFFD,
@@ -203,7 +203,7 @@ int shape_list_next(const struct shape *shape, const struct place *at, struct sh
     return 1;
 }
 
-/* -- values -------------------------------------------------------------------------------- */
+/* -- values -------------------------------------------------------------------------- */
 
 const char *shape_copy(const struct shape *shape, const char *text, size_t len_bytes,
                        size_t max_bytes) {

@@ -142,7 +142,7 @@ int ng_links_decode_address(const struct nlmsghdr *message, struct ng_ifaddr *re
     return 0;
 }
 
-/* -- asking ------------------------------------------------------------------------------ */
+/* -- asking -------------------------------------------------------------------------- */
 
 struct reading {
     struct ng_arena *arena;

@@ -77,7 +77,7 @@ void ng_netlink_closep(struct ng_netlink **netlink) {
     ng_netlink_close(*netlink);
 }
 
-/* -- bytes to messages ------------------------------------------------------------------- */
+/* -- bytes to messages --------------------------------------------------------------- */
 
 int ng_netlink_collect(const void *bytes, size_t len_bytes, const struct nlattr *ret_attrs[],
                        unsigned max) {
@@ -239,7 +239,7 @@ int ng_netlink_walk(struct ng_netlink_answer *answer, const void *bytes, size_t 
     return 0;
 }
 
-/* -- the socket -------------------------------------------------------------------------- */
+/* -- the socket ---------------------------------------------------------------------- */
 
 static int make_room(struct ng_netlink_buffer *buffer) {
     size_t capacity = buffer->capacity_bytes;

@@ -47,7 +47,7 @@ int ng_netlink_dump_raw(struct ng_netlink *netlink, struct nlmsghdr *request, co
                         struct ng_netlink_buffer *buffer, size_t limit_bytes,
                         struct ng_error *error) _must_check_;
 
-/* -- bytes to messages, without a socket ------------------------------------------------- */
+/* -- bytes to messages, without a socket --------------------------------------------- */
 
 /* How far the answer to one question has come. */
 struct ng_netlink_answer {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- attributes --------------------------------------------------------------------------- */
+/* -- attributes ---------------------------------------------------------------------- */
 
 static int collect(const uint8_t *bytes, size_t len, const struct nlattr **table, uint16_t max) {
     memset(table, 0, sizeof(*table) * (max + 1U));
@@ -66,7 +66,7 @@ const char *ng_attr_text(const struct nlattr *attribute) {
     return len > 0 && memchr(text, '\0', len) ? text : NULL;
 }
 
-/* -- tables and chains ---------------------------------------------------------------------- */
+/* -- tables and chains --------------------------------------------------------------- */
 
 static int table_family(uint8_t nfproto, enum ng_table_family *ret_family) {
     switch (nfproto) {
@@ -319,7 +319,7 @@ int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlat
     return 0;
 }
 
-/* -- rules ------------------------------------------------------------------------------- */
+/* -- rules --------------------------------------------------------------------------- */
 
 static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_RULE_MAX + 1];
@@ -375,7 +375,7 @@ static int group_rules(struct decoder *decoder, struct ng_rule **ret_rules) {
     return 0;
 }
 
-/* -- messages -------------------------------------------------------------------------------- */
+/* -- messages ------------------------------------------------------------------------ */
 
 typedef int (*message_fn)(struct decoder *decoder, const struct nlmsghdr *message);
 

@@ -144,8 +144,7 @@ static bool gather(const struct run *run, size_t slot, size_t len_bytes, struct 
     return n > 0;
 }
 
-/* -- loads
- * ------------------------------------------------------------------------------------------ */
+/* -- loads --------------------------------------------------------------------------- */
 
 struct header_field {
     uint8_t offset_bytes, len_bytes;
@@ -478,7 +477,7 @@ static int decode_immediate(struct run *run, const struct nlattr *data) {
     return 0;
 }
 
-/* -- transformations -------------------------------------------------------------------------- */
+/* -- transformations ----------------------------------------------------------------- */
 
 static const uint8_t *constant(const struct nlattr *nest, size_t want_bytes) {
     const struct nlattr *attributes[NFTA_DATA_MAX + 1];
@@ -682,8 +681,7 @@ static int decode_lookup(struct run *run, const struct nlattr *data) {
                  : ng_op_add_text(run->list, NG_OP_UNDECIDED, "@%s", set->name);
 }
 
-/* -- effects
- * ---------------------------------------------------------------------------------------- */
+/* -- effects ------------------------------------------------------------------------- */
 
 /* Reads what stands in a register pair as an address or a port. False: not a constant. */
 static bool nat_number(const struct run *run, const struct nlattr *attribute, size_t len_bytes,
@@ -848,7 +846,7 @@ static int decode_exthdr(struct run *run, const struct nlattr *data) {
     return 0;
 }
 
-/* -- dispatch --------------------------------------------------------------------------------- */
+/* -- dispatch ------------------------------------------------------------------------ */
 
 typedef int (*decode_fn)(struct run *run, const struct nlattr *data);
 

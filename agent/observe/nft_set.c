@@ -155,7 +155,7 @@ int ng_decode_set_elements(struct decoder *decoder, uint32_t table,
     return 0;
 }
 
-/* -- understanding --------------------------------------------------------------------------- */
+/* -- understanding ------------------------------------------------------------------- */
 
 /* Markers of an interval set, in the order of their keys; where an interval ends and the
  * next begins, the end comes first. */

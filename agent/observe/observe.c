@@ -52,7 +52,7 @@ static int gap_for(struct observation *observation, const char *source, int code
                                    place ? ": " : "", message));
 }
 
-/* -- the engine -------------------------------------------------------------------------- */
+/* -- the engine ---------------------------------------------------------------------- */
 
 static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked) {
     struct ng_world *world = observation->world;
@@ -98,7 +98,7 @@ static int observe_engine(struct observation *observation, const char *asked_for
     return 0;
 }
 
-/* -- the kernel -------------------------------------------------------------------------- */
+/* -- the kernel ---------------------------------------------------------------------- */
 
 static int observe_xdp(struct observation *observation) {
     struct ng_world *world = observation->world;

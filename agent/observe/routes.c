@@ -188,7 +188,7 @@ int ng_routes_decode_rule(struct ng_arena *arena, const struct nlmsghdr *message
     return 0;
 }
 
-/* -- asking ------------------------------------------------------------------------------ */
+/* -- asking -------------------------------------------------------------------------- */
 
 struct reading {
     struct ng_arena *arena;

@@ -35,7 +35,7 @@ struct reader {
 static int read_object(struct reader *reader, const struct place *place,
                        const struct ng_snapshot_shape *shape, const json_t *json, uint8_t *object);
 
-/* -- errors ------------------------------------------------------------------------------ */
+/* -- errors -------------------------------------------------------------------------- */
 
 static size_t print_place(const struct place *place, char *buffer, size_t size) {
     size_t len = place->up ? print_place(place->up, buffer, size) : 0;
@@ -92,7 +92,7 @@ static int no_memory(struct reader *reader) {
     return ng_error_set(reader->error, -ENOMEM, SOURCE, "out of memory");
 }
 
-/* -- values ------------------------------------------------------------------------------ */
+/* -- values -------------------------------------------------------------------------- */
 
 static int read_string(struct reader *reader, const struct place *place, const json_t *json,
                        uint8_t *at) {
@@ -263,7 +263,7 @@ static int read_bytes(struct reader *reader, const struct place *place, const js
     return 0;
 }
 
-/* -- objects ----------------------------------------------------------------------------- */
+/* -- objects ------------------------------------------------------------------------- */
 
 static int read_list(struct reader *reader, const struct place *place, const json_t *json,
                      const struct ng_snapshot_shape *shape, uint8_t *at, uint8_t *count_at) {
@@ -354,7 +354,7 @@ static int read_object(struct reader *reader, const struct place *place,
     return fault ? wrong(reader, place, fault) : 0;
 }
 
-/* -- the document ------------------------------------------------------------------------ */
+/* -- the document -------------------------------------------------------------------- */
 
 /* How many values the document has at most, before any memory is spent on them. */
 static size_t count_values(const char *bytes, size_t len_bytes) {

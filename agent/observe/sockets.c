@@ -91,7 +91,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
     return ng_sockets_add(sockets, socket);
 }
 
-/* -- asking ------------------------------------------------------------------------------ */
+/* -- asking -------------------------------------------------------------------------- */
 
 struct reading {
     struct ng_sockets *sockets;
@@ -159,7 +159,7 @@ static int read_proto(struct ng_sockets *sockets, uint8_t proto, struct ng_error
     return r < 0 ? ng_error_set(error, r, SOURCE, "%s", refused.message) : 0;
 }
 
-/* -- who holds them ---------------------------------------------------------------------- */
+/* -- who holds them ------------------------------------------------------------------ */
 
 static int attribute(struct ng_sockets *sockets) {
     struct ng_holder *holders =

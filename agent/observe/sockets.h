@@ -14,7 +14,7 @@
 int ng_sockets_read(struct ng_world *world, size_t *ret_unsure,
                     struct ng_error *error) _must_check_;
 
-/* -- what the readers of sock_diag and of /proc/net have in common ---------------------------- */
+/* -- what the readers of sock_diag and of /proc/net have in common ------------------- */
 
 struct ng_socket {
     struct ng_listener listener;

@@ -50,7 +50,7 @@ static int port_range(struct op_list *list, enum ng_field which, const uint16_t 
     return ng_op_add_interval(list, field(which), range[0], range[1], negate);
 }
 
-/* -- matches -------------------------------------------------------------------------------- */
+/* -- matches ------------------------------------------------------------------------- */
 
 static int type_bits(struct op_list *list, uint16_t types, bool negate, bool this_interface) {
     enum ng_field which = this_interface ? NG_FIELD_FIB_DADDR_IIF_TYPE : NG_FIELD_FIB_DADDR_TYPE;

@@ -67,7 +67,7 @@ static void print_gaps(struct ng_sheet *sheet) {
                             NG_STYLE_YELLOW, ng_layout_escaped(layout, result->gaps[i].reason));
 }
 
-/* -- the last lines: what it comes to ----------------------------------------------------- */
+/* -- the last lines: what it comes to ------------------------------------------------ */
 
 static const char *by_severity(struct ng_sheet *sheet) {
     size_t counts[NG_CRITICAL + 1] = {0};

@@ -103,7 +103,7 @@ static struct run *make_runs(struct ng_sheet *sheet, size_t *ret_count) {
     return runs;
 }
 
-/* -- rows --------------------------------------------------------------------------------- */
+/* -- rows ---------------------------------------------------------------------------- */
 
 /* From where nothing gets in is worth a line only where nothing gets in at all. */
 static bool way_is_shown(const struct ng_sheet *sheet, const struct ng_ways *ways,
@@ -178,7 +178,7 @@ static void add_run(struct ng_sheet *sheet, struct rows *rows, const struct run 
         add_row(sheet, rows, cells);
 }
 
-/* -- details ------------------------------------------------------------------------------ */
+/* -- details ------------------------------------------------------------------------- */
 
 static bool decided_alone(const struct ng_reach *reach) {
     const struct ng_decider *by = reach->decided_by, *only = reach->deciders;

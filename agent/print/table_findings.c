@@ -35,7 +35,7 @@ static void print_lines(struct ng_sheet *sheet, const char *label, const struct 
         ng_layout_paragraph(&sheet->layout, 2, i ? "" : label, NG_STYLE_DIM, lines->items[i]);
 }
 
-/* -- grouping ----------------------------------------------------------------------------- */
+/* -- grouping ------------------------------------------------------------------------ */
 
 /* Findings are sorted by severity, subject and port, so that the members of a group lie within
  * a stretch that is alike in these. */
@@ -86,7 +86,7 @@ static bool group_extends(const struct group *group, const struct group *next) {
     return ng_sheet_ways_equal(&group->ways, &next->ways);
 }
 
-/* -- the parts of a block ----------------------------------------------------------------- */
+/* -- the parts of a block ------------------------------------------------------------ */
 
 /* How open the finding's port is; more is worse. */
 static int openness(const struct ng_finding *finding) {

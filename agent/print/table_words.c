@@ -107,7 +107,7 @@ enum ng_style ng_sheet_severity_style(enum ng_severity severity) {
     return NG_STYLE_PLAIN;
 }
 
-/* -- runs of ports ------------------------------------------------------------------------ */
+/* -- runs of ports ------------------------------------------------------------------- */
 
 /* A port that is not there (0) stays that way through the run. */
 static bool port_follows(unsigned first, unsigned length, unsigned port) {
@@ -131,7 +131,7 @@ bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
            port_follows(first->container_port, length, next->container_port);
 }
 
-/* -- sources ------------------------------------------------------------------------------ */
+/* -- sources ------------------------------------------------------------------------- */
 
 struct prefix_list {
     struct ng_layout *layout;
@@ -233,7 +233,7 @@ const char *ng_sheet_sources(struct ng_sheet *sheet, const struct ng_reach *reac
     return ng_layout_text(layout, "%s (source ports %s only)", sources, ports);
 }
 
-/* -- ways in ------------------------------------------------------------------------------ */
+/* -- ways in ------------------------------------------------------------------------- */
 
 bool ng_sheet_concerns(const struct ng_finding *finding, const struct ng_reach *reach) {
     if (reach->verdict == NG_BLOCKED && finding->state != NG_STATE_BLOCKED)

@@ -58,7 +58,7 @@ static inline bool ng_addr_is_any(struct ng_addr a) {
 
 bool ng_addr_is_loopback(struct ng_addr a); /* 127.0.0.0/8, ::1 */
 
-/* -- sets of addresses ------------------------------------------------------------------ */
+/* -- sets of addresses --------------------------------------------------------------- */
 
 struct ng_interval {
     ng_u128 lo, hi; /* both inclusive, lo <= hi */

@@ -32,7 +32,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* -- errors ---------------------------------------------------------------------------- */
+/* -- errors -------------------------------------------------------------------------- */
 
 struct ng_error {
     char source[160];  /* file, socket or subsystem; "" when none */
@@ -50,7 +50,7 @@ int ng_error_set(struct ng_error *error, int code, const char *source, const cha
 int ng_error_set_at(struct ng_error *error, int code, const char *source, unsigned line,
                     unsigned column, const char *format, ...) _printf_(6, 7);
 
-/* -- arena ------------------------------------------------------------------------------ */
+/* -- arena --------------------------------------------------------------------------- */
 
 /* Memory that is handed out piece by piece and given back at once. A world, a ruleset and
  * a result each live in one. All pieces are zeroed and aligned for any type. */

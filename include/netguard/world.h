@@ -18,7 +18,7 @@ struct ng_gap {
     const char *reason; /* one line: what is missing and what to do about it */
 };
 
-/* -- what the container engine says ------------------------------------------------------ */
+/* -- what the container engine says -------------------------------------------------- */
 
 enum ng_proto { /* IANA protocol numbers */
                 NG_ICMP = 1,
@@ -94,7 +94,7 @@ struct ng_engine {
     size_t n_networks;
 };
 
-/* -- what the kernel says ----------------------------------------------------------------- */
+/* -- what the kernel says ------------------------------------------------------------ */
 
 struct ng_link {
     const char *name;

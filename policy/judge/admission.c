@@ -81,8 +81,7 @@ static int path_of(const struct judgement *judgement, const struct ng_exposure *
     return takes < 0 ? -1 : 0;
 }
 
-/* -- asking
- * ------------------------------------------------------------------------------------------ */
+/* -- asking -------------------------------------------------------------------------- */
 
 static int note_undecided(struct tally *tally, struct ng_undecided undecided) {
     struct ng_undecided *own = NG_ARENA_APPEND(tally->arena, tally->undecided, tally->n_undecided,
@@ -169,8 +168,7 @@ static int destinations(const struct judgement *judgement, const struct ng_expos
     return 0;
 }
 
-/* -- deciders
- * ---------------------------------------------------------------------------------------- */
+/* -- deciders ------------------------------------------------------------------------ */
 
 static bool decided(const struct ng_outcome *outcome) {
     return outcome->by_rule != NG_NONE || outcome->by_chain != NG_NONE;
@@ -300,8 +298,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
     return 0;
 }
 
-/* -- what could not be decided
- * ----------------------------------------------------------------------- */
+/* -- what could not be decided ------------------------------------------------------- */
 
 static int undecided_text(const struct judgement *judgement, const struct ng_undecided *undecided,
                           const char **ret_text) {
@@ -349,8 +346,7 @@ static int list_unsure(const struct judgement *judgement, struct tally *tally,
     return 0;
 }
 
-/* -- one arrival
- * --------------------------------------------------------------------------------------- */
+/* -- one arrival --------------------------------------------------------------------- */
 
 static int copy_set(struct ng_arena *arena, struct ng_addrset set, struct ng_addrset *ret_set) {
     return ng_addrset_from(arena, set.intervals, set.count, ret_set);
@@ -432,8 +428,7 @@ static int conclude_blind(const struct judgement *judgement, const struct arriva
     return 0;
 }
 
-/* -- host firewalls
- * --------------------------------------------------------------------------------- */
+/* -- host firewalls ------------------------------------------------------------------ */
 
 static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -461,8 +456,7 @@ static void judge_firewalls(const struct judgement *judgement, const struct tall
     }
 }
 
-/* -- one exposure
- * ------------------------------------------------------------------------------------ */
+/* -- one exposure -------------------------------------------------------------------- */
 
 static int tally_link(const struct judgement *judgement, struct ng_exposure *exposure,
                       const struct arrival *arrival, struct tally *tally) {

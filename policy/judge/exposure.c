@@ -46,8 +46,7 @@ static int add_exposure(struct judgement *judgement, struct ng_exposure exposure
     return 0;
 }
 
-/* -- published ports
- * --------------------------------------------------------------------------------- */
+/* -- published ports ----------------------------------------------------------------- */
 
 /* The container's address of this family, else of the other: docker-proxy leads IPv6
  * clients to IPv4 containers. */
@@ -84,8 +83,7 @@ static int add_published(struct judgement *judgement, const struct ng_container 
     return 0;
 }
 
-/* -- listening sockets
- * ------------------------------------------------------------------------------- */
+/* -- listening sockets --------------------------------------------------------------- */
 
 bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
                        ng_u128 daddr, uint16_t dport, uint32_t iif) {
@@ -189,8 +187,7 @@ static int add_listeners(struct judgement *judgement) {
     return r;
 }
 
-/* -- order
- * ------------------------------------------------------------------------------------------- */
+/* -- order --------------------------------------------------------------------------- */
 
 static int compare_exposures(const void *left, const void *right) {
     const struct ng_exposure *a = left, *b = right;

@@ -15,8 +15,7 @@ static const char default_rule[] = "default";
 /* The table that the guard owns: what it blocks stays a finding, in state blocked. */
 static const char guard_table[] = "inet netguard";
 
-/* -- which rule speaks
- * ------------------------------------------------------------------------------- */
+/* -- which rule speaks --------------------------------------------------------------- */
 
 static bool port_listed(const struct ng_port_match *match, uint8_t proto, uint16_t port) {
     return match->any ||
@@ -83,8 +82,7 @@ static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy
     return NULL;
 }
 
-/* -- what to say
- * ----------------------------------------------------------------------------------------- */
+/* -- what to say --------------------------------------------------------------------- */
 
 /* One exposure against one rule, over all the zones and interfaces where it matters. */
 struct offence {
@@ -145,19 +143,18 @@ static const char *message(struct ng_arena *arena, const struct offence *offence
         what = ng_arena_printf(arena, "port %u/%s of %s%s", exposure->host_port,
                                ng_proto_text(exposure->proto),
                                exposure->container ? "container " : "", who(exposure));
-    const char *group = offence->port ? offence->port->group : NULL;
+    /* Why it matters: in the rule's own words, else by the group that lists the port. */
+    const char *reason = offence->rule ? offence->rule->reason : NULL;
+    const char *group = offence->port && !reason ? offence->port->group : NULL;
     if (!what || !from)
         return NULL;
-    return ng_arena_printf(arena, "%s %s %s%s%s%s%s%s", what, how[worst_verdict(offence)], from,
+    return ng_arena_printf(arena, "%s %s %s%s%s%s%s%s%s", what, how[worst_verdict(offence)], from,
                            firewall_clause(exposure), group ? "; it is one of " : "",
                            group ? group : "", !offence->rule ? "; no rule allows it" : "",
-                           offence->rule && offence->rule->reason
-                               ? ng_arena_printf(arena, "; %s", offence->rule->reason)
-                               : "");
+                           reason ? "; " : "", reason ? reason : "");
 }
 
-/* -- what to do
- * ------------------------------------------------------------------------------------------ */
+/* -- what to do ---------------------------------------------------------------------- */
 
 static const char *port_flag(struct ng_arena *arena, const struct ng_exposure *exposure) {
     return ng_arena_printf(arena, "-p 127.0.0.1:%u:%u%s%s", exposure->host_port,
@@ -189,7 +186,8 @@ static const char *fix_published(struct ng_arena *arena, const struct offence *o
             who(exposure));
     return ng_arena_printf(
         arena,
-        "%s %s\n"
+        "%s\n"
+        "    %s\n"
         "or drop the -p: containers that share a network with %s reach it without",
         ng_addr_is_any(exposure->host_addr)
             ? "publish it on one address only, not on all of them:"
@@ -222,8 +220,7 @@ static const char *fix(struct ng_arena *arena, const struct offence *offence,
     return guard ? ng_arena_printf(arena, "%s\n%s", text, guard) : NULL;
 }
 
-/* -- findings
- * ------------------------------------------------------------------------------------------ */
+/* -- findings ------------------------------------------------------------------------ */
 
 /* Closed, and by the guard: then the finding stays, as blocked. */
 static bool guard_blocks(const struct offence *offence) {

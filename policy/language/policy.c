@@ -50,7 +50,7 @@ struct reader {
     struct ng_error *error;
 };
 
-/* -- files to sections ------------------------------------------------------------------- */
+/* -- files to sections --------------------------------------------------------------- */
 
 /* A section that is understood but not acted on must not look as if it were. */
 static int refuse_idle_sections(const struct file *file, struct ng_error *error) {
@@ -119,7 +119,7 @@ static int read_files(struct reader *reader, const struct ng_policy_text *texts,
     return 0;
 }
 
-/* -- sections to meaning ----------------------------------------------------------------- */
+/* -- sections to meaning ------------------------------------------------------------- */
 
 static int read_mode(struct reader *reader, const struct ng_node *node) {
     size_t i;
@@ -213,7 +213,7 @@ static int read_sections(struct reader *reader) {
     return read_section(reader, EXCEPTIONS, read_exceptions);
 }
 
-/* -- the policy -------------------------------------------------------------------------- */
+/* -- the policy ---------------------------------------------------------------------- */
 
 static struct ng_policy *policy_new(void) {
     struct ng_arena *arena = ng_arena_new();

@@ -8,7 +8,7 @@
 #define MAX_GROUPS  256
 #define MAX_MATCHES 65536 /* of all rules and groups, expanded */
 
-/* -- one item ---------------------------------------------------------------------------- */
+/* -- one item ------------------------------------------------------------------------ */
 
 /* Digits to a port; false when there are none. What is too big comes back as 65536. */
 static bool take_port(const char **p, uint32_t *ret_port) {
@@ -127,7 +127,7 @@ static int read_number(const struct ng_node *node, struct ng_port_match *ret_mat
     return 0;
 }
 
-/* -- groups ------------------------------------------------------------------------------ */
+/* -- groups -------------------------------------------------------------------------- */
 
 enum group_state {
     NOT_RESOLVED,

@@ -49,7 +49,7 @@ int ng_read_severity(const struct ng_node *node, enum ng_severity *ret_severity,
     return r;
 }
 
-/* -- rules ------------------------------------------------------------------------------- */
+/* -- rules --------------------------------------------------------------------------- */
 
 static const struct ng_rule_policy *find_rule(const struct ng_rule_list *list, const char *id) {
     for (size_t i = 0; i < list->n_rules; i++)
@@ -169,7 +169,7 @@ int ng_rules_add(struct ng_rule_list *list, const struct ng_node *node, const ch
     return r;
 }
 
-/* -- exceptions -------------------------------------------------------------------------- */
+/* -- exceptions ---------------------------------------------------------------------- */
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar: years counted from March, so
  * that the leap day is the last of its year. */

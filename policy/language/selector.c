@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* -- reading ----------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------- */
 
 enum selector_key { NAME, IMAGE, SERVICE, STACK, NETWORK, LABEL, HOST, N_KEYS };
 
@@ -149,7 +149,7 @@ int ng_selectors_read(struct ng_arena *arena, const struct ng_node *node, const 
     return 0;
 }
 
-/* -- matching ---------------------------------------------------------------------------- */
+/* -- matching ------------------------------------------------------------------------ */
 
 /* A pattern never matches what is not there or not known. */
 static bool any_matches(struct ng_strings globs, const char *text) {

@@ -42,7 +42,7 @@ enum ng_node_type ng_scalar_resolve(const char *text, int64_t *ret_number);
 /* Checks that the bytes are UTF-8 and hold only what libyaml takes; -EINVAL with the place. */
 int ng_text_check(const struct ng_policy_text *text, struct ng_error *error) _must_check_;
 
-/* -- asking the tree --------------------------------------------------------------------- */
+/* -- asking the tree ----------------------------------------------------------------- */
 
 #define ng_node_error(error, node, code, ...)                                                      \
     ng_error_set_at((error), (code), (node)->source, (node)->line, (node)->column, __VA_ARGS__)

@@ -22,7 +22,7 @@ static int no_memory(const struct ng_node *node, struct ng_error *error) {
     return ng_error_set(error, -ENOMEM, node->source, "out of memory");
 }
 
-/* -- one alternative --------------------------------------------------------------------- */
+/* -- one alternative ----------------------------------------------------------------- */
 
 /* "10.8.0.1/16" names no network; most likely the one that this address is in is meant. */
 static bool enclosing_prefix(const char *text, char ret_text[static NG_ADDR_TEXT]) {
@@ -129,7 +129,7 @@ static int read_matches(struct ng_arena *arena, const struct ng_node *node, stru
     return 0;
 }
 
-/* -- zones ------------------------------------------------------------------------------- */
+/* -- zones --------------------------------------------------------------------------- */
 
 static const struct ng_zone *find_zone(const struct ng_zone_list *list, const char *id) {
     for (size_t i = 0; i < list->count; i++)

@@ -293,8 +293,7 @@ size_t ng_reach_distinct(const struct ng_engine_state *state, uint8_t family, ng
     return kept;
 }
 
-/* -- all of it
- * ------------------------------------------------------------------------------------- */
+/* -- all of it ----------------------------------------------------------------------- */
 
 static int prepare_links(struct ng_engine_state *state) {
     size_t n = state->world->n_links;

@@ -53,10 +53,18 @@ static enum knowledge link_value(const struct ng_link *link, const struct link_n
     }
 }
 
+/* Conntrack looks at a packet that comes in once, in prerouting: a chain of a later hook has
+ * it behind itself whatever its priority. */
+bool ng_past_conntrack(const struct place *place) {
+    if (place->hook == NG_HOOK_INGRESS)
+        return false;
+    return place->hook != NG_HOOK_PREROUTING || place->priority >= CT_PRIORITY;
+}
+
 /* The connection's own fields; a packet that is not tracked has none but its state. */
 static enum knowledge connection_value(const struct place *place, const struct flow *flow,
                                        enum ng_field field, ng_u128 *ret_value) {
-    bool early = place->priority < CT_PRIORITY || place->hook == NG_HOOK_INGRESS;
+    bool early = !ng_past_conntrack(place);
     if (field == NG_FIELD_CT_STATE)
         return known(flow->untracked ? CT_UNTRACKED : early ? CT_INVALID : CT_NEW, ret_value);
     if (flow->untracked || early)
@@ -257,8 +265,8 @@ static int match_boxes(const struct place *place, const struct flow *flow,
     return 0;
 }
 
-static bool any_absent(const struct place *place, const struct flow *flow,
-                       const struct ng_match *match) {
+bool ng_match_absent(const struct place *place, const struct flow *flow,
+                     const struct ng_match *match) {
     for (size_t i = 0; i < match->n_operands; i++) {
         ng_u128 value;
         if (field_value(place, flow, &match->operands[i], &value) == ABSENT)
@@ -270,7 +278,7 @@ static bool any_absent(const struct place *place, const struct flow *flow,
 int ng_match_region(const struct place *place, const struct flow *flow,
                     const struct ng_match *match, struct ng_region *ret_certain,
                     struct ng_region *ret_possible) {
-    if (any_absent(place, flow, match)) {
+    if (ng_match_absent(place, flow, match)) {
         *ret_certain = *ret_possible = nobody;
         return 0;
     }

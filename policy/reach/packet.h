@@ -13,6 +13,7 @@ struct flow {
     bool mark_known;
     bool untracked;             /* a rule said notrack */
     bool translated;            /* by destination NAT */
+    bool source_mapped;         /* by source NAT: no later nat chain sees it */
     uint32_t by_rule, by_chain; /* who has admitted it last, NG_NONE: nobody yet */
 };
 
@@ -33,6 +34,13 @@ struct place {
 int ng_match_region(const struct place *place, const struct flow *flow,
                     const struct ng_match *match, struct ng_region *ret_certain,
                     struct ng_region *ret_possible) _must_check_;
+
+/* Is the packet past conntrack? Before that no connection is known, and notrack counts. */
+bool ng_past_conntrack(const struct place *place);
+
+/* Does the packet lack a field that is asked for? Then the kernel ends the rule there. */
+bool ng_match_absent(const struct place *place, const struct flow *flow,
+                     const struct ng_match *match);
 
 /* The same for one element of a map. */
 int ng_box_region(const struct place *place, const struct flow *flow, const struct ng_match *match,

@@ -11,7 +11,9 @@
 enum {
     MAX_DEPTH = 128, /* of jumps; the kernel allows 16 (nft) or as many as chains (legacy) */
     MAX_ROUTES = 8,
-    CT_PRIORITY = -200, /* NF_IP_PRI_CONNTRACK */
+    /* Chains that one question runs through. Real rulesets need some hundreds; jumps that fan
+     * out at every level could ask for more than there is time. */
+    MAX_CHAINS_RUN = 100000,
 };
 
 struct flows {
@@ -22,6 +24,7 @@ struct flows {
 /* One question on its way through the hooks. */
 struct walk {
     struct place place;
+    unsigned chains_run;
     struct flows accepted; /* by the base chain that runs */
     struct ng_outcome *outcomes;
     size_t n_outcomes, outcomes_capacity;
@@ -29,13 +32,13 @@ struct walk {
     size_t n_undecided, undecided_capacity;
 };
 
-/* -- bookkeeping
- * --------------------------------------------------------------------------------------- */
+/* -- bookkeeping --------------------------------------------------------------------- */
 
 static bool same_packet(const struct flow *a, const struct flow *b) {
     return a->daddr == b->daddr && a->dport == b->dport && a->mark == b->mark &&
            a->mark_known == b->mark_known && a->untracked == b->untracked &&
-           a->translated == b->translated && a->by_rule == b->by_rule && a->by_chain == b->by_chain;
+           a->translated == b->translated && a->source_mapped == b->source_mapped &&
+           a->by_rule == b->by_rule && a->by_chain == b->by_chain;
 }
 
 /* Packets that are alike go on as one. */
@@ -94,11 +97,20 @@ static int drop(struct walk *walk, struct flow flow, uint32_t rule, uint32_t cha
     return add_outcome(walk, NG_FATE_DROPPED, &flow);
 }
 
-/* -- one rule
- * ------------------------------------------------------------------------------------------- */
+/* -- one rule ------------------------------------------------------------------------ */
 
 static int run_chain(struct walk *walk, uint32_t chain, struct flow flow, unsigned depth,
                      struct flows *returned);
+
+/* Somebody else decides. */
+static int either_way(struct walk *walk, uint32_t rule, const char *what, struct flow flow) {
+    int r = add_undecided(walk, NULL, rule, what, flow.region);
+    if (r == 0)
+        r = drop(walk, flow, rule, NG_NONE);
+    flow.by_rule = rule;
+    flow.by_chain = NG_NONE;
+    return r < 0 ? r : add_flow(walk, &walk->accepted, &flow);
+}
 
 /* Where the flows of one rule go. */
 struct exits {
@@ -127,13 +139,8 @@ static int apply_verdict(struct walk *walk, uint32_t rule, const struct ng_verdi
     case NG_VERDICT_UNKNOWN:
         break;
     }
-    /* Somebody else decides: a program behind a queue may drop or accept. */
-    int r = add_undecided(walk, NULL, rule, verdict->text ? verdict->text : "verdict", flow.region);
-    if (r == 0)
-        r = drop(walk, flow, rule, NG_NONE);
-    flow.by_rule = rule;
-    flow.by_chain = NG_NONE;
-    return r < 0 ? r : add_flow(walk, &walk->accepted, &flow);
+    /* A program behind a queue may drop or accept. */
+    return either_way(walk, rule, verdict->text ? verdict->text : "verdict", flow);
 }
 
 /* Takes those who match out of `flow` and hands them to `each`; who may match is in both. */
@@ -190,9 +197,15 @@ static int translate(struct walk *walk, uint32_t rule, const struct ng_op *op,
     return add_flow(walk, &walk->accepted, &flow);
 }
 
+/* "dnat ip to" in an inet table is nothing to IPv6 packets, and the other way round. */
+static bool other_family(const struct walk *walk, const struct ng_nat *nat) {
+    return nat->has_addr && nat->addr_lo.family != walk->place.question->family;
+}
+
 static int take_nat(struct walk *walk, uint32_t rule, const struct ng_box *box, struct flow flow,
                     const struct exits *exits) {
-    (void)exits;
+    if (other_family(walk, &box->nat))
+        return add_flow(walk, exits->next, &flow);
     return translate(walk, rule, NULL, &box->nat, flow);
 }
 
@@ -252,6 +265,13 @@ static int apply_test(struct walk *walk, uint32_t rule, const struct ng_op *op, 
     return r;
 }
 
+/* Who is left ends the rule here and goes on to the next as he came in. */
+static int leave(struct walk *walk, struct flow *flow, struct ng_region *unmatched) {
+    int r = ng_region_union(walk->place.arena, *unmatched, flow->region, unmatched);
+    flow->region = (struct ng_region){0};
+    return r;
+}
+
 static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
                     const struct exits *exits) {
     const struct ng_rule *rule = &walk->place.state->ruleset->rules[index];
@@ -269,6 +289,10 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
             r = apply_test(walk, index, op, &flow, &unmatched.region);
             break;
         case NG_OP_VMAP:
+            if (ng_match_absent(&walk->place, &flow, op->match)) {
+                r = leave(walk, &flow, &unmatched.region);
+                break;
+            }
             r = apply_map(walk, index, op, &flow, exits, take_verdict);
             break;
         case NG_OP_VERDICT:
@@ -277,20 +301,21 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
             break;
         case NG_OP_DNAT:
             if (op->match) {
-                r = apply_map(walk, index, op, &flow, exits, take_nat);
+                if (!ng_match_absent(&walk->place, &flow, op->match))
+                    r = apply_map(walk, index, op, &flow, exits, take_nat);
                 if (r == 0)
-                    r = ng_region_union(walk->place.arena, unmatched.region, flow.region,
-                                        &unmatched.region);
-            } else {
+                    r = leave(walk, &flow, &unmatched.region);
+            } else if (!other_family(walk, op->nat)) {
                 r = translate(walk, index, op, op->nat, flow);
+                done = true;
             }
-            done = true;
             break;
         case NG_OP_REDIRECT:
             r = redirect(walk, index, op, flow);
             done = true;
             break;
         case NG_OP_SNAT:
+            flow.source_mapped = true;
             r = add_flow(walk, &walk->accepted, &flow);
             done = true;
             break;
@@ -299,7 +324,7 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
             break;
         case NG_OP_NOTRACK:
             /* Once the connection is known there is nothing left to untrack. */
-            if (walk->place.priority < CT_PRIORITY)
+            if (!ng_past_conntrack(&walk->place))
                 flow.untracked = true;
             break;
         case NG_OP_UNKNOWN:
@@ -320,16 +345,17 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
     return r < 0 ? r : add_flow(walk, exits->next, &unmatched);
 }
 
-/* -- chains
- * ------------------------------------------------------------------------------------------- */
+/* -- chains -------------------------------------------------------------------------- */
 
 static int run_chain(struct walk *walk, uint32_t chain, struct flow flow, unsigned depth,
                      struct flows *returned) {
-    if (depth > MAX_DEPTH) {
-        /* The kernel refuses loops; a dump that holds one is not to be trusted. */
-        int r = add_undecided(walk, NULL, NG_NONE, "a loop of jumps", flow.region);
-        return r < 0 ? r : drop(walk, flow, NG_NONE, NG_NONE);
-    }
+    if (ng_region_empty(flow.region))
+        return 0;
+    /* The kernel refuses loops; a dump that holds one is not to be trusted. */
+    if (depth > MAX_DEPTH)
+        return either_way(walk, NG_NONE, "a loop of jumps", flow);
+    if (++walk->chains_run > MAX_CHAINS_RUN)
+        return either_way(walk, NG_NONE, "too many jumps", flow);
     struct flows here = {0}, next = {0};
     int r = add_flow(walk, &here, &flow);
     struct rule_walk rules;
@@ -372,7 +398,8 @@ static int run_base_chain(struct walk *walk, uint32_t index, struct flows *flows
         /* nat chains see only the first packet of a tracked connection, and none after one
          * of them has decided where it goes. */
         bool skip =
-            nat && (flow->untracked || (chain->hook == NG_HOOK_PREROUTING && flow->translated));
+            nat && (flow->untracked ||
+                    (chain->hook == NG_HOOK_PREROUTING ? flow->translated : flow->source_mapped));
         r = skip ? add_flow(walk, &passed, flow) : run_chain(walk, index, *flow, 0, &ended);
     }
     for (size_t i = 0; r == 0 && i < ended.count; i++) {
@@ -412,8 +439,7 @@ static void forget_who(struct flows *flows) {
         flows->items[i].by_rule = flows->items[i].by_chain = NG_NONE;
 }
 
-/* -- the way of a packet
- * --------------------------------------------------------------------------- */
+/* -- the way of a packet ------------------------------------------------------------- */
 
 static int deliver(struct walk *walk, struct flows flows) {
     forget_who(&flows);

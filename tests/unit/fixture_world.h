@@ -49,7 +49,7 @@ static inline struct ng_addr addr(const char *text) {
     return parsed;
 }
 
-/* -- the host ----------------------------------------------------------------------------- */
+/* -- the host ------------------------------------------------------------------------ */
 
 static inline int compare_lab_routes(const void *left, const void *right) {
     const struct ng_route *a = left, *b = right;
@@ -156,7 +156,7 @@ static inline void lab_route_rule(struct lab *lab, struct ng_route_rule rule) {
     lab->world.n_route_rules++;
 }
 
-/* -- chains and rules --------------------------------------------------------------------- */
+/* -- chains and rules ---------------------------------------------------------------- */
 
 static inline uint32_t table(struct lab *lab, enum ng_table_family family, const char *name) {
     if (lab->ruleset.n_tables == ARRAY_SIZE(lab->tables))
@@ -230,7 +230,7 @@ static inline const struct ng_ruleset *lab_ruleset(struct lab *lab) {
     return &lab->ruleset;
 }
 
-/* -- operations --------------------------------------------------------------------------- */
+/* -- operations ---------------------------------------------------------------------- */
 
 static const ng_u128 lab_whole = ~(ng_u128)0;
 
@@ -387,7 +387,7 @@ static inline struct ng_op redirect(struct lab *lab, uint16_t port) {
     return nat_op(lab, NG_OP_REDIRECT, nat_to(NULL, port));
 }
 
-/* -- questions ---------------------------------------------------------------------------- */
+/* -- questions ----------------------------------------------------------------------- */
 
 static inline struct ng_answer lab_ask(struct lab *lab, const struct ng_question *question) {
     struct ng_answer answer;

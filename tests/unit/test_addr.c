@@ -204,7 +204,7 @@ static void test_text(void **state) {
         {{NG_IP6, 0x01020304}, "::102:304"},
         {{NG_IP6, 0xffffc0000201}, "::ffff:192.0.2.1"},
         {{NG_IP6, (ng_u128)0x0001000000020000 << 64 | 3}, "1:0:2::3"},
-        {{NG_IP6, (ng_u128)0x0001000000000002 << 64 | 0x000300000000 << 8}, "1::2:0:3:0:0"},
+        {{NG_IP6, (ng_u128)0x0001000000000002 << 64 | 0x000300000000}, "1::2:0:3:0:0"},
         {{NG_IP6, ~(ng_u128)0}, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
     };
     char text[NG_ADDR_TEXT];

@@ -128,7 +128,7 @@ static void test_whole(void **state) {
     assert_true(ng_addrset_empty(rest));
 }
 
-/* -- prefixes --------------------------------------------------------------------------------- */
+/* -- prefixes ------------------------------------------------------------------------ */
 
 struct prefixes {
     ng_u128 covered_until; /* the next address that is not yet listed */

@@ -179,7 +179,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* -- helpers ------------------------------------------------------------------------------- */
+/* -- helpers ------------------------------------------------------------------------- */
 
 static const struct ng_docker_limits usual = {.timeout_ms = 5000, .max_body_bytes = 1 << 20};
 
@@ -220,7 +220,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* -- the client ---------------------------------------------------------------------------- */
+/* -- the client ---------------------------------------------------------------------- */
 
 static void endpoints_are_checked(void **state) {
     static const char *const bad[] = {
@@ -449,7 +449,7 @@ static void tcp_goes_past_proxies(void **state) {
     assert_int_equal(get_from(endpoint, &usual, NULL), -ECONNREFUSED);
 }
 
-/* -- the observation ----------------------------------------------------------------------- */
+/* -- the observation ----------------------------------------------------------------- */
 
 static void an_engine_is_observed(void **state) {
     static const struct step steps[] = {

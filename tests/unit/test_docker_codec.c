@@ -110,7 +110,7 @@ static void assert_published(const struct ng_published *p, const char *expected)
     assert_string_equal(text, expected);
 }
 
-/* -- version and info ---------------------------------------------------------------------- */
+/* -- version and info ---------------------------------------------------------------- */
 
 static void version_is_read(void **state) {
     struct ng_docker_version v;
@@ -227,7 +227,7 @@ static void bad_infos_are_refused(void **state) {
         "GET /x: info.FirewallBackend: expected an object, found the string \"nftables\"");
 }
 
-/* -- containers ---------------------------------------------------------------------------- */
+/* -- containers ---------------------------------------------------------------------- */
 
 static void a_container_is_read(void **state) {
     const struct ng_container *c = decode_one(
@@ -374,7 +374,7 @@ static void joined_containers_name_the_other(void **state) {
     assert_string_equal(c->network_mode, "container:" ID_B);
 }
 
-/* -- hostile containers -------------------------------------------------------------------- */
+/* -- hostile containers -------------------------------------------------------------- */
 
 static void long_texts_are_cut_between_characters(void **state) {
     struct fixture *f = *state;
@@ -436,7 +436,7 @@ static void errors_do_not_quote_commands(void **state) {
     assert_non_null(strstr(f->error.message, "containers[0]: no valid JSON at byte"));
 }
 
-/* -- wrong shapes -------------------------------------------------------------------------- */
+/* -- wrong shapes -------------------------------------------------------------------- */
 
 static void wrong_shapes_are_named(void **state) {
     static const struct {
@@ -545,7 +545,7 @@ static void giant_objects_are_refused(void **state) {
     free(text);
 }
 
-/* -- networks ------------------------------------------------------------------------------ */
+/* -- networks ------------------------------------------------------------------------ */
 
 #define NETWORK(name, id, driver, more)                                                            \
     "{\"Name\":\"" name "\",\"Id\":\"" id "\",\"Driver\":\"" driver "\"" more "}"
@@ -602,7 +602,7 @@ static void bad_networks_are_refused(void **state) {
     assert_int_equal(decode_networks(f, "null"), 0);
 }
 
-/* -- error answers ------------------------------------------------------------------------- */
+/* -- error answers ------------------------------------------------------------------- */
 
 static void error_messages_are_made_safe(void **state) {
     static const struct {

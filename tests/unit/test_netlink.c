@@ -260,7 +260,7 @@ static void attributes_fill_their_place(void **state) {
     assert_int_equal(ng_netlink_collect(&attrs, 0, found, 3), 0);
 }
 
-/* -- against the kernel ------------------------------------------------------------------ */
+/* -- against the kernel -------------------------------------------------------------- */
 
 static int count(const struct nlmsghdr *message, void *context) {
     (void)message;

@@ -43,7 +43,7 @@ static void assert_interval(struct ng_addrset set, ng_u128 lo, ng_u128 hi) {
     assert_true(ng_addrset_equal(set, (struct ng_addrset){&one, 1}));
 }
 
-/* -- the contract's example --------------------------------------------------------------- */
+/* -- the contract's example ---------------------------------------------------------- */
 
 static void check_zones(const struct ng_policy *policy) {
     assert_int_equal(policy->n_zones, 1);
@@ -136,7 +136,7 @@ static void test_contract_example(void **state) {
     ng_policy_free(policy);
 }
 
-/* -- what is not written ------------------------------------------------------------------ */
+/* -- what is not written ------------------------------------------------------------- */
 
 static void test_smallest(void **state) {
     struct ng_policy *policy = parse_good("version: 1\n");
@@ -218,7 +218,7 @@ static void test_built_in(void **state) {
     ng_policy_free(policy);
 }
 
-/* -- ports -------------------------------------------------------------------------------- */
+/* -- ports --------------------------------------------------------------------------- */
 
 static void test_ports(void **state) {
     struct ng_policy *policy = parse_good(
@@ -263,7 +263,7 @@ static void test_ports(void **state) {
     ng_policy_free(policy);
 }
 
-/* -- zones, selectors, dates -------------------------------------------------------------- */
+/* -- zones, selectors, dates --------------------------------------------------------- */
 
 static void test_zone_sources(void **state) {
     struct ng_policy *policy =
@@ -355,7 +355,7 @@ static void test_dates(void **state) {
     ng_policy_free(policy);
 }
 
-/* -- several files, other writings -------------------------------------------------------- */
+/* -- several files, other writings --------------------------------------------------- */
 
 static void test_merge(void **state) {
     struct ng_policy_text texts[] = {
@@ -431,7 +431,7 @@ static void test_writings(void **state) {
     }
 }
 
-/* -- words -------------------------------------------------------------------------------- */
+/* -- words --------------------------------------------------------------------------- */
 
 static void test_words(void **state) {
     enum ng_severity severity = NG_LOW;

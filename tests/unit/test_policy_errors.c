@@ -481,7 +481,7 @@ static void test_exceptions(void **state) {
     assert_all_refused(bad_exceptions, ARRAY_SIZE(bad_exceptions));
 }
 
-/* -- over several files ------------------------------------------------------------------- */
+/* -- over several files -------------------------------------------------------------- */
 
 static void test_several_files(void **state) {
     struct ng_policy_text texts[] = {
@@ -515,7 +515,7 @@ static void test_several_files(void **state) {
     assert_refused(texts, 2, -EINVAL, "2:7: expected monitor or enforce for 'mode', found \"off\"");
 }
 
-/* -- files -------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------- */
 
 /* Every file in bad/ begins with a line "# expect LINE:COLUMN: MESSAGE". */
 static void check_bad_file(const char *name) {

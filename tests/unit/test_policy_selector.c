@@ -66,7 +66,7 @@ static void test_glob_with_many_stars(void **state) {
     assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 }
 
-/* -- selectors ---------------------------------------------------------------------------- */
+/* -- selectors ----------------------------------------------------------------------- */
 
 static const struct ng_label labels[] = {
     {"com.example.tier", "backend"},

@@ -233,7 +233,7 @@ static void test_syntax(void **state) {
     assert_all_refused(bad_syntax, ARRAY_SIZE(bad_syntax));
 }
 
-/* -- bounds ------------------------------------------------------------------------------- */
+/* -- bounds -------------------------------------------------------------------------- */
 
 static void assert_too_big(const char *bytes, size_t len, const char *expected) {
     struct ng_policy_text text = {.name = "policy.yaml", .bytes = bytes, .len_bytes = len};

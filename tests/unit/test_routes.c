@@ -33,7 +33,7 @@ static const char *text(struct ng_addr addr) {
     return ng_addr_text(addr, buffer);
 }
 
-/* -- routes ------------------------------------------------------------------------------ */
+/* -- routes -------------------------------------------------------------------------- */
 
 static struct rtmsg *put_route(union answer *answer, uint8_t family, const char *dst, uint8_t len) {
     struct rtmsg *header;
@@ -160,7 +160,7 @@ static void malformed_routes_are_refused(void **state) {
     assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
 }
 
-/* -- rules ------------------------------------------------------------------------------- */
+/* -- rules --------------------------------------------------------------------------- */
 
 static struct fib_rule_hdr *put_rule(union answer *answer, uint8_t family) {
     struct fib_rule_hdr *header;

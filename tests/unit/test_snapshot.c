@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct ng_nft_dump) == 24, "new field");
 _Static_assert(sizeof(struct ng_world) == 176, "new field");
 #endif
 
-/* -- a world with something in every field --------------------------------------------------- */
+/* -- a world with something in every field ------------------------------------------- */
 
 struct dice {
     struct ng_arena *arena;
@@ -281,7 +281,7 @@ static struct ng_world *generate(uint64_t seed) {
     return world;
 }
 
-/* -- equal in every field ---------------------------------------------------------------- */
+/* -- equal in every field ------------------------------------------------------------ */
 
 static void same_text(const char *a, const char *b) {
     if (a && b)
@@ -450,7 +450,7 @@ static void same_world(const struct ng_world *a, const struct ng_world *b) {
     assert_memory_equal(a->nft.bytes, b->nft.bytes, a->nft.len_bytes);
 }
 
-/* -- tests ------------------------------------------------------------------------------- */
+/* -- tests --------------------------------------------------------------------------- */
 
 static char *write_text(const struct ng_world *world) {
     char *document = NULL;

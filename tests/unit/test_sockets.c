@@ -44,7 +44,7 @@ static const char *text(struct ng_addr addr) {
     return ng_addr_text(addr, buffer);
 }
 
-/* -- sock_diag --------------------------------------------------------------------------- */
+/* -- sock_diag ----------------------------------------------------------------------- */
 
 union answer {
     struct nlmsghdr message;
@@ -145,7 +145,7 @@ static void sctp_listens_on_each_of_its_addresses(void **state) {
     assert_int_equal(sockets->items[1].listener.port, 2905);
 }
 
-/* -- /proc/net --------------------------------------------------------------------------- */
+/* -- /proc/net ----------------------------------------------------------------------- */
 
 static void proc_is_read(void **state) {
     struct ng_sockets *sockets = *state;
@@ -214,7 +214,7 @@ static void sctp_of_proc_is_read(void **state) {
     assert_int_equal(sockets->items[1].inode, 4711);
 }
 
-/* -- this machine ------------------------------------------------------------------------ */
+/* -- this machine -------------------------------------------------------------------- */
 
 /* A socket of this process on some free port of the loopback address. */
 static int open_socket(int family, int type, int v6only, uint16_t *ret_port) {
