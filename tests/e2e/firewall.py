@@ -103,10 +103,9 @@ def ipv6_networks(tap, version):
         with tap.case("exporter: ufw closes IPv6"):
             exporter(engine, HOST6, False)
         with tap.case("redis: on a network with IPv6, open through DNAT over IPv6 past ufw"):
-            # From 28 the engine leaves link-local sources to docker-proxy, where ufw is.
-            sources = None if int(version) < 28 else but("::/0", "fe80::/10")
+            # The kernel carries no link-local source over to another link.
             exposure, _, report = engine.agree("redis", HOST6, 6379, reachable=True,
-                                               sources=sources)  # fmt: skip
+                                               sources=but("::/0", "fe80::/10"))  # fmt: skip
             same("dnat" in exposure["paths"], True, "dnat among the paths")
             same(exposure["host_firewall"]["ufw"], "bypassed", "ufw")
             same(len(report.findings(exposure)), 1, "number of findings")
