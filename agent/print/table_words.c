@@ -60,10 +60,11 @@ const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *expos
     for (unsigned bit = NG_PATH_DNAT; bit <= NG_PATH_IPVS; bit <<= 1)
         if (exposure->paths & bit)
             via = ng_layout_join(&sheet->layout, via, ng_path_text((enum ng_path)bit));
-    /* No router passes 127.0.0.0/8 on: whoever gets there is a neighbour. */
-    return *via && ng_addr_is_loopback(exposure->host_addr)
-               ? ng_layout_text(&sheet->layout, "%s, on link", via)
-               : via;
+    /* No router passes 127.0.0.0/8 on: whoever gets in there is a neighbour. */
+    for (size_t i = 0; i < exposure->n_reach; i++)
+        if (exposure->reach[i].verdict != NG_BLOCKED && ng_addr_is_loopback(exposure->host_addr))
+            return ng_layout_text(&sheet->layout, "%s, on link", via);
+    return via;
 }
 
 const char *ng_sheet_decider(struct ng_sheet *sheet, const struct ng_decider *decider) {
