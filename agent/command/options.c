@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/command/command.h"
+#include "agent/observe/docker_client.h"
 #include "agent/print/escape.h"
 
 enum {
@@ -39,21 +40,17 @@ static int choose(const char *option, const char *value, const char *const *name
                         near ? near : "", near ? "\"?" : "");
 }
 
+/* Now and not when the engine is asked: what is no address is wrong usage, not a gap. */
 static int set_docker(struct ng_options *options, const char *value, struct ng_error *error) {
-    static const char *const schemes[] = {"unix:///", "tcp://"};
+    struct ng_error fault = {0};
     char found[QUOTE_TEXT];
+    int r = ng_docker_endpoint_check(value, &fault);
 
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-        size_t len = strlen(schemes[i]);
-
-        if (strncmp(value, schemes[i], len) == 0 && value[len]) {
-            options->docker = value;
-            return 0;
-        }
-    }
-    return ng_error_set(error, -EINVAL, "--docker",
-                        "found \"%s\", expected unix:///path or tcp://host:port",
-                        quote(value, found));
+    if (r < 0)
+        return ng_error_set(error, r, "--docker", "found \"%s\": %s", quote(value, found),
+                            fault.message);
+    options->docker = value;
+    return 0;
 }
 
 static int set_format(struct ng_options *options, const char *value, struct ng_error *error) {

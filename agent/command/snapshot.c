@@ -65,6 +65,9 @@ int ng_snapshot_load(const char *path, struct ng_world **ret_world, struct ng_er
     int r = read_whole(in, name, &bytes, &len, error);
     if (r < 0)
         return r;
+    if (len == 0)
+        return ng_error_set(error, -EINVAL, name,
+                            "is empty; expected what netguard snapshot writes");
     r = ng_snapshot_read(bytes, len, ret_world, error);
     if (r < 0) /* the reader knows the place, but not the file */
         snprintf(error->source, sizeof(error->source), "%s", name);

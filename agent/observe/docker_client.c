@@ -88,7 +88,7 @@ static int check_tcp_address(const char *endpoint, const char *address, struct n
     return 0;
 }
 
-static int check_endpoint(const char *endpoint, struct ng_error *error) {
+int ng_docker_endpoint_check(const char *endpoint, struct ng_error *error) {
     if (!is_printable_ascii(endpoint))
         return ng_error_set(error, -EINVAL, "docker",
                             "an engine's address may hold printable ASCII characters only");
@@ -96,8 +96,7 @@ static int check_endpoint(const char *endpoint, struct ng_error *error) {
         return check_unix_path(endpoint, endpoint + strlen(UNIX_SCHEME), error);
     if (strncmp(endpoint, TCP_SCHEME, strlen(TCP_SCHEME)) == 0)
         return check_tcp_address(endpoint, endpoint + strlen(TCP_SCHEME), error);
-    return ng_error_set(error, -EINVAL, endpoint,
-                        "not the address of an engine: expected unix:///path or tcp://host:port");
+    return ng_error_set(error, -EINVAL, endpoint, "expected unix:///path or tcp://host:port");
 }
 
 /* -- receiving ----------------------------------------------------------------------- */
@@ -168,7 +167,7 @@ static int configure(struct ng_docker_client *client) {
 
 int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
                          struct ng_docker_client **ret_client, struct ng_error *error) {
-    int r = check_endpoint(endpoint, error);
+    int r = ng_docker_endpoint_check(endpoint, error);
     if (r < 0)
         return r;
 
@@ -245,7 +244,7 @@ static int transfer_failed(const struct ng_docker_client *client, const char *pa
         return ng_error_set(error, -E2BIG, endpoint,
                             "the answer to GET %s is longer than %zu bytes: not read", path,
                             client->limits.max_body_bytes);
-    if (client->body_no_memory || code == CURLE_OUT_OF_MEMORY)
+    if (client->body_no_memory)
         return -ENOMEM;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -259,6 +258,11 @@ static int transfer_failed(const struct ng_docker_client *client, const char *pa
     case CURLE_RECV_ERROR:
         return ng_error_set(error, -EPROTO, endpoint, "the answer to GET %s was cut short: %s",
                             path, client->curl_says);
+    case CURLE_OUT_OF_MEMORY: /* as well of a header beyond what libcurl takes, and so no -ENOMEM:
+                                 what an engine says must not end the whole observation */
+        return ng_error_set(error, -EPROTO, endpoint,
+                            "no HTTP answer to GET %s: its header is too long, or out of memory",
+                            path);
     default:
         return ng_error_set(error, -EPROTO, endpoint, "no HTTP answer to GET %s: %s", path,
                             client->curl_says[0] ? client->curl_says : curl_easy_strerror(code));

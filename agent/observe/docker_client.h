@@ -15,6 +15,9 @@ struct ng_docker_limits {
 #define NG_DOCKER_TIMEOUT_MS 10000
 #define NG_DOCKER_BODY_BYTES ((size_t)32 * 1024 * 1024)
 
+/* Is this the address of an engine, "unix:///path" or "tcp://host:port"? -EINVAL when not. */
+int ng_docker_endpoint_check(const char *endpoint, struct ng_error *error) _must_check_;
+
 struct ng_docker_client;
 
 struct ng_docker_answer {
@@ -24,7 +27,7 @@ struct ng_docker_answer {
 };
 
 /* `limits` must not be NULL. The time allowed starts to run here; nothing is connected yet.
- * -EINVAL for an endpoint that is neither "unix:///path" nor "tcp://host:port". */
+ * -EINVAL as ng_docker_endpoint_check. */
 int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
                          struct ng_docker_client **ret_client, struct ng_error *error) _must_check_;
 void ng_docker_client_free(struct ng_docker_client *client);

@@ -34,6 +34,11 @@ int ng_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t m
     return collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), table, max);
 }
 
+int ng_list_check(const struct nlattr *list) {
+    const struct nlattr *none[1];
+    return ng_nested(list, none, 0);
+}
+
 int ng_attributes(const struct nlmsghdr *message, size_t header_len_bytes,
                   const struct nlattr **table, uint16_t max) {
     size_t skip = MNL_NLMSG_HDRLEN + MNL_ALIGN(header_len_bytes);
@@ -191,6 +196,9 @@ static int read_hook(struct decoder *decoder, struct ng_chain *chain, const stru
     size_t capacity = 0;
     const struct nlattr *device;
     if (attributes[NFTA_HOOK_DEVS]) {
+        r = ng_list_check(attributes[NFTA_HOOK_DEVS]);
+        if (r < 0)
+            return r;
         mnl_attr_for_each_nested(device, attributes[NFTA_HOOK_DEVS]) {
             r = add_device(decoder, chain, &capacity, device);
             if (r < 0)

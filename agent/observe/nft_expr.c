@@ -603,7 +603,8 @@ static int decode_cmp(struct run *run, const struct nlattr *data) {
     if (n_parts != 1 || parts[0].host_order)
         return add_undecided(run, parts, n_parts);
     ng_u128 number = part_number(&parts[0], bytes + parts[0].offset_bytes);
-    ng_u128 highest = ~(ng_u128)0;
+    ng_u128 ones = len >= 16 ? ~(ng_u128)0 : ((ng_u128)1 << (8 * len)) - 1;
+    ng_u128 highest = ones << parts[0].shift_bits;
     switch (op) {
     case NFT_CMP_LT:
         return ng_op_add_interval(run->list, parts[0].operand, number, highest, true);
@@ -726,7 +727,9 @@ static int decode_nat(struct run *run, const struct nlattr *data) {
     const struct nlattr *min = attributes[NFTA_NAT_REG_ADDR_MIN];
     const struct nlattr *max = attributes[NFTA_NAT_REG_ADDR_MAX];
     size_t slot;
-    if (min && register_slot(min, 1, &slot) == 0 &&
+    /* Where the map's data is a range, its end stands in a register of its own. */
+    bool range = max && ng_attr_u32(max, 0) != ng_attr_u32(min, 0);
+    if (min && !range && register_slot(min, 1, &slot) == 0 &&
         run->registers[slot].content == CONTENT_MAPPED && run->registers[slot].map)
         return ng_op_add(run->list,
                          (struct ng_op){.kind = NG_OP_DNAT, .match = run->registers[slot].map});
@@ -970,9 +973,12 @@ int ng_decode_expressions(struct decoder *decoder, uint32_t table,
     /* Only what says whether the rest counts: clearing it all costs more than decoding. */
     for (size_t i = 0; i < REGISTERS; i++)
         run.registers[i].content = CONTENT_NOTHING;
+    int r = ng_list_check(expressions_);
+    if (r < 0)
+        return r;
     const struct nlattr *expression;
     mnl_attr_for_each_nested(expression, expressions_) {
-        int r = decode_expression(&run, expression);
+        r = decode_expression(&run, expression);
         if (r < 0)
             return r;
     }

@@ -120,6 +120,9 @@ int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlat
 int ng_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t max) _must_check_;
 int ng_attributes(const struct nlmsghdr *message, size_t header_len_bytes,
                   const struct nlattr **table, uint16_t max) _must_check_;
+/* Does a list of attributes fill its parent to the end? mnl_attr_for_each_nested stops without
+ * a word where one is torn, and a rule without its last expression says something else. */
+int ng_list_check(const struct nlattr *list) _must_check_;
 /* A number in network order, as all nf_tables attributes are; `fallback` when absent. */
 uint32_t ng_attr_u32(const struct nlattr *attribute, uint32_t fallback);
 uint64_t ng_attr_u64(const struct nlattr *attribute, uint64_t fallback);

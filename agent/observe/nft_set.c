@@ -146,6 +146,9 @@ int ng_decode_set_elements(struct decoder *decoder, uint32_t table,
     const struct nlattr *list = attributes[NFTA_SET_ELEM_LIST_ELEMENTS];
     if (!list)
         return 0;
+    r = ng_list_check(list);
+    if (r < 0)
+        return r;
     const struct nlattr *element;
     mnl_attr_for_each_nested(element, list) {
         r = add_element(decoder, set, element);

@@ -64,18 +64,65 @@ static int type_bits(struct op_list *list, uint16_t types, bool negate, bool thi
     return r < 0 ? r : ng_op_add_match(list, field(which), values, negate);
 }
 
+/* IPv6 asks a list of types in another way (match_type6 of the kernel): the address has to be
+ * of each of the kinds that it shows by itself, and of one of those that routing tells. So
+ * "UNICAST" holds for local addresses too, and "LOCAL,MULTICAST" for none. */
+static int type_bits6(struct op_list *list, uint16_t types, bool negate, bool this_interface) {
+    static const ng_u128 multicast = (ng_u128)0xff << 120, mapped = (ng_u128)0xffff << 32;
+    static const uint16_t routed = XT_ADDRTYPE_LOCAL | XT_ADDRTYPE_ANYCAST;
+    if (types & ~(routed | XT_ADDRTYPE_UNICAST | XT_ADDRTYPE_MULTICAST))
+        return ng_op_add_text(list, NG_OP_UNDECIDED, "addrtype dst-type");
+    if (!(types & (XT_ADDRTYPE_UNICAST | XT_ADDRTYPE_MULTICAST)))
+        return type_bits(list, types, negate, this_interface);
+
+    /* Neither ::, an IPv4-mapped address nor a multicast group is unicast. */
+    const struct ng_interval addrs[] = {
+        {1, mapped - 1}, {mapped + ((ng_u128)1 << 32), multicast - 1}, {multicast, whole}};
+    bool unicast = types & XT_ADDRTYPE_UNICAST, group = types & XT_ADDRTYPE_MULTICAST;
+    struct ng_match *match = ng_arena_alloc(list->arena, 1, sizeof(*match));
+    struct ng_operand *operands = ng_arena_alloc(list->arena, 2, sizeof(*operands));
+    struct ng_box *boxes = ng_arena_alloc(list->arena, 4, sizeof(*boxes));
+    struct ng_interval *sides = ng_arena_alloc(list->arena, 8, sizeof(*sides));
+    if (!match || !operands || !boxes || !sides)
+        return -ENOMEM;
+    operands[0] = field(NG_FIELD_DADDR);
+    operands[0].family = NG_IP6;
+    operands[1] = field(this_interface ? NG_FIELD_FIB_DADDR_IIF_TYPE : NG_FIELD_FIB_DADDR_TYPE);
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
+        bool is_group = addrs[i].lo == multicast;
+        if ((unicast && is_group) || (group && !is_group))
+            continue;
+        for (unsigned type = 0; type < 16; type++) {
+            /* Without a kind that routing tells there is one box, for any. */
+            if (types & routed ? !(types & routed & 1U << type) : type > 0)
+                continue;
+            sides[2 * n] = addrs[i];
+            sides[2 * n + 1] =
+                types & routed ? (struct ng_interval){type, type} : (struct ng_interval){0, whole};
+            boxes[n].sides = &sides[2 * n];
+            n++;
+        }
+    }
+    *match = (struct ng_match){
+        .operands = operands, .n_operands = 2, .negate = negate, .boxes = boxes, .n_boxes = n};
+    return ng_op_add(list, (struct ng_op){.kind = NG_OP_MATCH, .match = match});
+}
+
 static int addrtype(struct op_list *list, uint8_t family, const void *info) {
     struct xt_addrtype_info_v1 type;
-    (void)family;
     memcpy(&type, info, sizeof(type));
     if (type.source) {
         int r = ng_op_add_text(list, NG_OP_UNDECIDED, "addrtype src-type");
         if (r < 0)
             return r;
     }
-    return type.dest ? type_bits(list, type.dest, type.flags & XT_ADDRTYPE_INVERT_DEST,
-                                 type.flags & XT_ADDRTYPE_LIMIT_IFACE_IN)
-                     : 0;
+    bool negate = type.flags & XT_ADDRTYPE_INVERT_DEST;
+    bool this_interface = type.flags & XT_ADDRTYPE_LIMIT_IFACE_IN;
+    if (!type.dest)
+        return 0;
+    return (family == NFPROTO_IPV6 ? type_bits6 : type_bits)(list, type.dest, negate,
+                                                             this_interface);
 }
 
 static int addrtype_0(struct op_list *list, uint8_t family, const void *info) {
@@ -477,14 +524,29 @@ static int set_mark(struct op_list *list, uint8_t family, const void *info) {
     return ng_op_add(list, (struct ng_op){.kind = NG_OP_SET_MARK, .operand = operand});
 }
 
-static int connmark(struct op_list *list, uint8_t family, const void *info) {
+/* To something that is not followed: a hash, or the connection's mark. */
+static int any_mark(struct op_list *list, uint8_t family, const void *info) {
+    (void)family, (void)info;
+    return ng_op_add(list, (struct ng_op){.kind = NG_OP_SET_MARK});
+}
+
+static int connmark_of(struct op_list *list, unsigned mode) {
+    return mode == XT_CONNMARK_RESTORE ? any_mark(list, NFPROTO_UNSPEC, NULL)
+                                       : ng_op_add_text(list, NG_OP_NOTHING, NULL);
+}
+
+static int connmark_1(struct op_list *list, uint8_t family, const void *info) {
     struct xt_connmark_tginfo1 target;
     (void)family;
     memcpy(&target, info, sizeof(target));
-    /* What is restored is the connection's mark, which is not followed. */
-    return target.mode == XT_CONNMARK_RESTORE
-               ? ng_op_add(list, (struct ng_op){.kind = NG_OP_SET_MARK})
-               : ng_op_add_text(list, NG_OP_NOTHING, NULL);
+    return connmark_of(list, target.mode);
+}
+
+static int connmark_2(struct op_list *list, uint8_t family, const void *info) {
+    struct xt_connmark_tginfo2 target;
+    (void)family;
+    memcpy(&target, info, sizeof(target));
+    return connmark_of(list, target.mode);
 }
 
 static int ct(struct op_list *list, uint8_t family, const void *info) {
@@ -522,8 +584,8 @@ static const struct extension targets[] = {
     {"LOG", 0, sizeof(struct xt_log_info), NFPROTO_UNSPEC, log_},
     {"NFLOG", 0, sizeof(struct xt_nflog_info), NFPROTO_UNSPEC, nflog},
     {"MARK", 2, sizeof(struct xt_mark_tginfo2), NFPROTO_UNSPEC, set_mark},
-    {"CONNMARK", 1, sizeof(struct xt_connmark_tginfo1), NFPROTO_UNSPEC, connmark},
-    {"CONNMARK", 2, sizeof(struct xt_connmark_tginfo1), NFPROTO_UNSPEC, connmark},
+    {"CONNMARK", 1, sizeof(struct xt_connmark_tginfo1), NFPROTO_UNSPEC, connmark_1},
+    {"CONNMARK", 2, sizeof(struct xt_connmark_tginfo2), NFPROTO_UNSPEC, connmark_2},
     {"REDIRECT", 0, sizeof(struct nf_nat_ipv4_multi_range_compat), NFPROTO_IPV4, redirect},
     {"REDIRECT", 0, sizeof(struct nf_nat_range), NFPROTO_IPV6, redirect},
     {"CT", 0, sizeof(uint16_t), NFPROTO_UNSPEC, ct},
@@ -536,17 +598,15 @@ static const struct {
     const char *name;
     int (*decode)(struct op_list *list, uint8_t family, const void *info);
 } plain_targets[] = {
-    {"MASQUERADE", masquerade},
-    {"SNAT", snat},
-    {"REJECT", reject},
-    {"NOTRACK", notrack},
+    {"MASQUERADE", masquerade}, {"SNAT", snat},      {"REJECT", reject},
+    {"NOTRACK", notrack},       {"HMARK", any_mark},
 };
 
 /* Targets that change, copy or record something, and let the packet go its way. */
 static const char *const harmless_targets[] = {
-    "AUDIT",       "CHECKSUM",  "CLASSIFY", "CONNSECMARK", "DSCP",    "ECN", "HL",
-    "HMARK",       "IDLETIMER", "LED",      "RATEEST",     "SECMARK", "SET", "TCPMSS",
-    "TCPOPTSTRIP", "TEE",       "TOS",      "TRACE",       "TTL",
+    "AUDIT",  "CHECKSUM",    "CLASSIFY", "CONNSECMARK", "DSCP",    "ECN",
+    "HL",     "IDLETIMER",   "LED",      "RATEEST",     "SECMARK", "SET",
+    "TCPMSS", "TCPOPTSTRIP", "TEE",      "TOS",         "TRACE",   "TTL",
 };
 
 static const struct extension *find(const struct extension *extensions, size_t count,

@@ -27,17 +27,28 @@ struct tally {
 /* -- does an outcome get in? ----------------------------------------------------------------------
  */
 
-static bool is_container_addr(const struct ng_container *container, uint8_t family, ng_u128 addr) {
-    bool has_any = false;
+static bool has_addr(const struct ng_container *container, uint8_t family, ng_u128 addr) {
     for (size_t i = 0; i < container->n_endpoints; i++) {
         struct ng_addr own =
             family == NG_IP4 ? container->endpoints[i].addr4 : container->endpoints[i].addr6;
         if (own.family && own.value == addr)
             return true;
-        has_any = has_any || own.family;
     }
-    /* A container that shares another's network tells no address of its own. */
-    return !has_any;
+    return false;
+}
+
+/* Its own address, or one that no container tells: a port of a container on an overlay network
+ * is published through docker_gwbridge, and its address there stands in no list; one that
+ * shares another's network tells none at all. */
+static bool leads_to(const struct ng_world *world, const struct ng_container *container,
+                     uint8_t family, ng_u128 addr) {
+    if (has_addr(container, family, addr))
+        return true;
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_containers; k++)
+            if (has_addr(&world->engines[i].containers[k], family, addr))
+                return false;
+    return true;
 }
 
 /* The engine's daemon may hold a published port's socket without ever accepting, when
@@ -74,7 +85,7 @@ static int path_of(const struct judgement *judgement, const struct ng_exposure *
     } else if ((outcome->fate == NG_FATE_FORWARDED ||
                 (dropped && outcome->hook >= NG_HOOK_FORWARD)) &&
                published && outcome->translated && outcome->dport == exposure->container_port &&
-               is_container_addr(exposure->container, exposure->family, outcome->daddr)) {
+               leads_to(judgement->world, exposure->container, exposure->family, outcome->daddr)) {
         path = NG_PATH_DNAT;
     }
     *ret_path = takes ? path : 0;

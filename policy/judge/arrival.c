@@ -6,6 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Is anything but containers plugged into this bridge: a port of the machine, a VLAN, a VM's tap?
+ * Containers hang on veth pairs. */
+static bool has_uplink(const struct ng_world *world, const struct ng_link *bridge) {
+    for (size_t i = 0; i < world->n_links; i++)
+        if (world->links[i].master == bridge->index && strcmp(world->links[i].kind, "veth") != 0)
+            return true;
+    return false;
+}
+
 static bool is_engine_bridge(const struct ng_world *world, const char *name) {
     for (size_t i = 0; i < world->n_engines; i++)
         for (size_t k = 0; k < world->engines[i].n_networks; k++) {
@@ -50,9 +59,14 @@ static int add_arrival(struct judgement *judgement, const char *zone, const stru
         .routable = {sources[0], sources[1]},
     };
     struct ng_addrset valid;
+    struct ng_interval link_local = ng_link_local6();
     int r = ng_route_sources(judgement->world, link, judgement->arena, &valid);
-    return r < 0 ? r
-                 : ng_addrset_intersect(judgement->arena, sources[0], valid, &arrival->routable[0]);
+    if (r == 0)
+        r = ng_addrset_intersect(judgement->arena, sources[0], valid, &arrival->routable[0]);
+    if (r == 0)
+        r = ng_addrset_subtract(judgement->arena, sources[1], (struct ng_addrset){&link_local, 1},
+                                &arrival->routable[1]);
+    return r;
 }
 
 /* What one zone takes of the sources that no zone before it has taken. */
@@ -92,7 +106,8 @@ static int arrivals_of_link(struct judgement *judgement, const struct ng_link *l
         r = ng_addrset_range(judgement->arena, 0, ng_family_max(NG_IP6), &left[1]);
     if (r < 0)
         return r;
-    if (is_engine_bridge(judgement->world, link->name))
+    /* An engine's network may sit on a bridge that leads outside: who comes in there is anybody. */
+    if (is_engine_bridge(judgement->world, link->name) && !has_uplink(judgement->world, link))
         return containers_asked ? add_arrival(judgement, NG_ZONE_CONTAINERS, link, left) : 0;
     for (size_t i = 0; r == 0 && i < judgement->policy->n_zones; i++)
         r = take_zone(judgement, &judgement->policy->zones[i], link, left);

@@ -122,8 +122,10 @@ struct published_list {
     size_t count;
 };
 
-/* Is this socket the engine's own for a port that it publishes? */
-static bool is_published(const struct published_list *list, const struct ng_listener *listener) {
+/* Is this socket, at this address, the engine's own for a port that it publishes? A port that
+ * is published for one family says nothing about who has it in the other. */
+static bool is_published(const struct published_list *list, const struct ng_listener *listener,
+                         struct ng_addr addr) {
     struct published_key key = {.port = listener->port, .proto = listener->proto};
     size_t lo = 0, hi = list->count;
     while (lo < hi) {
@@ -134,8 +136,7 @@ static bool is_published(const struct published_list *list, const struct ng_list
             hi = middle;
     }
     for (; lo < list->count && compare_published(&list->keys[lo], &key) == 0; lo++)
-        if (ng_addr_equal(list->keys[lo].addr, listener->addr) ||
-            (ng_addr_is_any(list->keys[lo].addr) && ng_addr_is_any(listener->addr)))
+        if (ng_addr_equal(list->keys[lo].addr, addr))
             return true;
     return false;
 }
@@ -155,8 +156,10 @@ static int list_published(struct judgement *judgement, struct published_list *re
     return 0;
 }
 
-static int add_listener(struct judgement *judgement, const struct ng_listener *listener,
-                        struct ng_addr addr) {
+static int add_listener(struct judgement *judgement, const struct published_list *published,
+                        const struct ng_listener *listener, struct ng_addr addr) {
+    if (is_published(published, listener, addr))
+        return 0;
     const struct ng_container *container =
         listener->container_id ? find_container(judgement->world, listener->container_id) : NULL;
     return add_exposure(judgement, (struct ng_exposure){
@@ -176,13 +179,11 @@ static int add_listeners(struct judgement *judgement) {
     int r = list_published(judgement, &published);
     for (size_t i = 0; r == 0 && i < judgement->world->n_listeners; i++) {
         const struct ng_listener *listener = &judgement->world->listeners[i];
-        if (is_published(&published, listener))
-            continue;
-        r = add_listener(judgement, listener, listener->addr);
+        r = add_listener(judgement, &published, listener, listener->addr);
         bool both =
             listener->addr.family == NG_IP6 && ng_addr_is_any(listener->addr) && !listener->v6only;
         if (r == 0 && both)
-            r = add_listener(judgement, listener, (struct ng_addr){.family = NG_IP4});
+            r = add_listener(judgement, &published, listener, (struct ng_addr){.family = NG_IP4});
     }
     return r;
 }

@@ -148,8 +148,10 @@ static const char *message(struct ng_arena *arena, const struct offence *offence
     const char *group = offence->port && !reason ? offence->port->group : NULL;
     if (!what || !from)
         return NULL;
-    return ng_arena_printf(arena, "%s %s %s%s%s%s%s%s%s", what, how[worst_verdict(offence)], from,
-                           firewall_clause(exposure), group ? "; it is one of " : "",
+    const char *link =
+        ng_addr_is_loopback(exposure->host_addr) ? ", by neighbours on the link" : "";
+    return ng_arena_printf(arena, "%s %s %s%s%s%s%s%s%s%s", what, how[worst_verdict(offence)], from,
+                           link, firewall_clause(exposure), group ? "; it is one of " : "",
                            group ? group : "", !offence->rule ? "; no rule allows it" : "",
                            reason ? "; " : "", reason ? reason : "");
 }
@@ -172,10 +174,18 @@ static const char *guard_line(struct ng_arena *arena, const struct offence *offe
                            offence->rule ? offence->rule->id : "the policy's default");
 }
 
+/* Lines are what a fix consists of: a name that breaks one must not add its own. */
+static const char *who_in_line(struct ng_arena *arena, const struct ng_exposure *exposure) {
+    char *name = ng_arena_strdup(arena, who(exposure));
+    for (char *c = name; c && (c = strchr(c, '\n'));)
+        *c = '?';
+    return name;
+}
+
 static const char *fix_published(struct ng_arena *arena, const struct offence *offence) {
     const struct ng_exposure *exposure = offence->exposure;
-    const char *flag = port_flag(arena, exposure);
-    if (!flag)
+    const char *flag = port_flag(arena, exposure), *name = who_in_line(arena, exposure);
+    if (!flag || !name)
         return NULL;
     if (ng_addr_is_loopback(exposure->host_addr))
         return ng_arena_printf(
@@ -183,7 +193,7 @@ static const char *fix_published(struct ng_arena *arena, const struct offence *o
             "neighbours on the link get in by sending to 127.0.0.1 through this host, "
             "which engines before 28 do not stop: upgrade the engine\n"
             "or drop the -p and let the containers that need it share a network with %s",
-            who(exposure));
+            name);
     return ng_arena_printf(
         arena,
         "%s\n"
@@ -192,11 +202,14 @@ static const char *fix_published(struct ng_arena *arena, const struct offence *o
         ng_addr_is_any(exposure->host_addr)
             ? "publish it on one address only, not on all of them:"
             : "publish it on an address that only those who need it reach:",
-        flag, who(exposure));
+        flag, name);
 }
 
 static const char *fix_socket(struct ng_arena *arena, const struct offence *offence) {
     const struct ng_exposure *exposure = offence->exposure;
+    const char *name = who_in_line(arena, exposure);
+    if (!name)
+        return NULL;
     const char *alternative =
         exposure->kind == NG_KIND_HOST_NETWORK
             ? "\nor give the container a network of its own in place of --net host"
@@ -205,8 +218,7 @@ static const char *fix_socket(struct ng_arena *arena, const struct offence *offe
                            "let %s listen on 127.0.0.1 or a private address only\n"
                            "or close it in the host's firewall, which sees this traffic: "
                            "ufw deny %u/%s%s",
-                           who(exposure), exposure->host_port, ng_proto_text(exposure->proto),
-                           alternative);
+                           name, exposure->host_port, ng_proto_text(exposure->proto), alternative);
 }
 
 static const char *fix(struct ng_arena *arena, const struct offence *offence,

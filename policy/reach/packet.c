@@ -94,8 +94,13 @@ static enum knowledge field_value(const struct place *place, const struct flow *
                                   const struct ng_operand *operand, ng_u128 *ret_value) {
     const struct ng_question *question = place->question;
     bool ports = has_ports(question->proto), ip4 = question->family == NG_IP4;
-    if (operand->family && operand->family != question->family)
-        return UNKNOWN;
+    if (operand->family && operand->family != question->family) {
+        /* The kernel reads a header's bytes whatever they are, but knows whose addresses a
+         * connection has (nft_ct.c). */
+        bool connection =
+            operand->field == NG_FIELD_CT_SADDR || operand->field == NG_FIELD_CT_DADDR;
+        return connection ? ABSENT : UNKNOWN;
+    }
     switch (operand->field) {
     case NG_FIELD_SADDR:
         return SOURCE_ADDR;

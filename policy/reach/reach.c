@@ -10,10 +10,10 @@
 
 enum {
     MAX_DEPTH = 128, /* of jumps; the kernel allows 16 (nft) or as many as chains (legacy) */
-    MAX_ROUTES = 8,
     /* Chains that one question runs through. Real rulesets need some hundreds; jumps that fan
      * out at every level could ask for more than there is time. */
     MAX_CHAINS_RUN = 100000,
+    MAX_MARKED_FLOWS = 256, /* that differ; beyond, marks are forgotten */
 };
 
 struct flows {
@@ -41,6 +41,25 @@ static bool same_packet(const struct flow *a, const struct flow *b) {
            a->by_rule == b->by_rule && a->by_chain == b->by_chain;
 }
 
+static bool same_but_for_mark(const struct flow *a, const struct flow *b) {
+    struct flow unmarked = *a;
+    unmarked.mark = b->mark;
+    unmarked.mark_known = b->mark_known;
+    return same_packet(&unmarked, b);
+}
+
+/* Marks that are set bit by bit on doubtful tests could ask for as many flows as there are
+ * marks: from some number on any mark may be meant. */
+static struct flow *forget_mark(struct flows *flows, const struct flow *flow) {
+    for (size_t i = 0; flows->count >= MAX_MARKED_FLOWS && i < flows->count; i++)
+        if (same_but_for_mark(&flows->items[i], flow)) {
+            flows->items[i].mark = 0;
+            flows->items[i].mark_known = false;
+            return &flows->items[i];
+        }
+    return NULL;
+}
+
 /* Packets that are alike go on as one. */
 static int add_flow(struct walk *walk, struct flows *flows, const struct flow *flow) {
     if (ng_region_empty(flow->region))
@@ -49,6 +68,9 @@ static int add_flow(struct walk *walk, struct flows *flows, const struct flow *f
         if (same_packet(&flows->items[i], flow))
             return ng_region_union(walk->place.arena, flows->items[i].region, flow->region,
                                    &flows->items[i].region);
+    struct flow *crowd = forget_mark(flows, flow);
+    if (crowd)
+        return ng_region_union(walk->place.arena, crowd->region, flow->region, &crowd->region);
     struct flow *own =
         NG_ARENA_APPEND(walk->place.arena, flows->items, flows->count, flows->capacity);
     if (!own)
@@ -243,7 +265,7 @@ static void set_mark(struct flow *flow, const struct ng_operand *operand) {
     }
 }
 
-/* A test splits the flow: who does not match leaves for the next rule as it came in. */
+/* A test splits the flow: who does not match leaves for the next rule. */
 static int apply_test(struct walk *walk, uint32_t rule, const struct ng_op *op, struct flow *flow,
                       struct ng_region *unmatched) {
     struct ng_arena *arena = walk->place.arena;
@@ -265,18 +287,23 @@ static int apply_test(struct walk *walk, uint32_t rule, const struct ng_op *op, 
     return r;
 }
 
-/* Who is left ends the rule here and goes on to the next as he came in. */
+/* Who is left ends the rule here and goes on to the next. */
 static int leave(struct walk *walk, struct flow *flow, struct ng_region *unmatched) {
     int r = ng_region_union(walk->place.arena, *unmatched, flow->region, unmatched);
     flow->region = (struct ng_region){0};
     return r;
 }
 
+static struct flow without_region(struct flow flow) {
+    flow.region = (struct ng_region){0};
+    return flow;
+}
+
 static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
                     const struct exits *exits) {
     const struct ng_rule *rule = &walk->place.state->ruleset->rules[index];
-    struct flow unmatched = flow;
-    unmatched.region = (struct ng_region){0};
+    /* Who did not match takes along what the rule did to the packet before that test. */
+    struct flow unmatched = without_region(flow);
     int r = 0;
     bool done = false;
     for (size_t i = 0; r == 0 && !done && i < rule->n_ops && !ng_region_empty(flow.region); i++) {
@@ -320,12 +347,16 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
             done = true;
             break;
         case NG_OP_SET_MARK:
+            r = add_flow(walk, exits->next, &unmatched);
             set_mark(&flow, op->operand);
+            unmatched = without_region(flow);
             break;
         case NG_OP_NOTRACK:
             /* Once the connection is known there is nothing left to untrack. */
+            r = add_flow(walk, exits->next, &unmatched);
             if (!ng_past_conntrack(&walk->place))
                 flow.untracked = true;
+            unmatched = without_region(flow);
             break;
         case NG_OP_UNKNOWN:
             /* Anything may happen: it is dropped, admitted, goes on here or does not match. */
@@ -472,6 +503,22 @@ static int forward(struct walk *walk, struct flows flows, uint32_t oif) {
     return r;
 }
 
+/* IPv6 carries no link-local source over to another link. */
+static int stay_on_link(struct walk *walk, struct flow *flow, uint32_t oif) {
+    if (walk->place.question->family != NG_IP6 || oif == walk->place.iif->index)
+        return 0;
+    struct ng_interval link_local = ng_link_local6();
+    struct ng_region local;
+    struct flow refused = *flow;
+    int r = ng_region_make(walk->place.arena, 0, UINT16_MAX, (struct ng_addrset){&link_local, 1},
+                           &local);
+    if (r == 0)
+        r = ng_region_intersect(walk->place.arena, flow->region, local, &refused.region);
+    if (r == 0)
+        r = ng_region_subtract(walk->place.arena, flow->region, local, &flow->region);
+    return r < 0 ? r : add_outcome(walk, NG_FATE_NO_ROUTE, &refused);
+}
+
 /* IPv4 source validation refuses who could not be answered by the way he came. */
 static int validate_source(struct walk *walk, struct flow *flow) {
     if (walk->place.question->family != NG_IP4)
@@ -493,8 +540,12 @@ static int route_one(struct walk *walk, const struct flow *flow,
     const struct ng_question *question = walk->place.question;
     const struct ng_link *iif = walk->place.iif;
     bool ip4 = question->family == NG_IP4;
+    bool carried = result->type == NG_ROUTE_UNICAST && (ip4 ? iif->forwarding4 : iif->forwarding6);
     struct flows one = {0};
-    int r = add_flow(walk, &one, flow);
+    struct flow own = *flow;
+    int r = carried ? stay_on_link(walk, &own, result->oif) : 0;
+    if (r == 0)
+        r = add_flow(walk, &one, &own);
     if (r < 0)
         return r;
     switch (result->type) {
@@ -506,12 +557,9 @@ static int route_one(struct walk *walk, const struct flow *flow,
     case NG_ROUTE_MULTICAST:
     case NG_ROUTE_ANYCAST:
         return deliver(walk, one);
-    case NG_ROUTE_UNICAST:
-        if (ip4 ? iif->forwarding4 : iif->forwarding6)
-            return forward(walk, one, result->oif);
-        return add_outcome(walk, NG_FATE_NO_ROUTE, flow);
     default:
-        return add_outcome(walk, NG_FATE_NO_ROUTE, flow);
+        return carried ? forward(walk, one, result->oif)
+                       : add_outcome(walk, NG_FATE_NO_ROUTE, flow);
     }
 }
 
@@ -527,8 +575,8 @@ static int route(struct walk *walk, struct flow flow) {
         .mark_known = flow.mark_known,
         .mark = flow.mark,
     };
-    struct ng_route_result results[MAX_ROUTES];
-    size_t n = ng_route_lookup(walk->place.state->world, &query, results, MAX_ROUTES);
+    struct ng_route_result results[NG_ROUTES_MAX];
+    size_t n = ng_route_lookup(walk->place.state->world, &query, results, NG_ROUTES_MAX);
     if (n > 1)
         r = add_undecided(walk, NULL, NG_NONE, "routing rule by source, mark or port", flow.region);
     for (size_t i = 0; r == 0 && i < n; i++)

@@ -100,14 +100,14 @@ static enum answer rule_applies(const struct ng_route_rule *rule,
     enum answer answer = YES;
     if (rule->dst.family && !in_prefix(query->daddr, rule->dst, rule->dst_len))
         answer = NO;
-    else if (rule->iif && strcmp(rule->iif, query->iif_name) != 0)
+    else if (rule->iif && query->iif_name && strcmp(rule->iif, query->iif_name) != 0)
         answer = NO;
     else if (rule->oif) /* only for what the machine itself sends */
         answer = NO;
     else if ((rule->fwmark || rule->fwmask) && query->mark_known &&
              ((query->mark ^ rule->fwmark) & rule->fwmask) != 0)
         answer = NO;
-    else if (rule->src.family || rule->other_selectors ||
+    else if (rule->src.family || rule->other_selectors || (rule->iif && !query->iif_name) ||
              ((rule->fwmark || rule->fwmask) && !query->mark_known))
         answer = PERHAPS;
     if (!rule->invert || answer == PERHAPS)
@@ -137,6 +137,15 @@ static bool rule_result(const struct ng_world *world, const struct ng_route_rule
     }
 }
 
+/* Many routing rules often lead to few interfaces: an answer that is there already must not take
+ * the place of one that is not. */
+static bool is_listed(const struct ng_route_result *results, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (results[i].type == results[n].type && results[i].oif == results[n].oif)
+            return true;
+    return false;
+}
+
 size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query *query,
                        struct ng_route_result *ret_results, size_t max) {
     size_t n = 0;
@@ -147,7 +156,8 @@ size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query
         enum answer applies = rule_applies(rule, query);
         if (applies == NO || !rule_result(world, rule, query, &ret_results[n]))
             continue;
-        n++;
+        if (!is_listed(ret_results, n))
+            n++;
         if (applies == YES)
             return n;
     }
@@ -179,7 +189,7 @@ static uint8_t addr_type6(const struct ng_world *world, ng_u128 daddr, uint32_t 
         .daddr = daddr,
         .mark_known = true,
     };
-    struct ng_route_result result[4];
+    struct ng_route_result result[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(world, &query, result, ARRAY_SIZE(result));
     return n == 1 && result[0].type ? result[0].type : NG_ROUTE_UNREACHABLE;
 }
@@ -199,12 +209,10 @@ static bool source_valid(const struct ng_world *world, const struct ng_link *lin
     /* 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3: see the header. */
     if (saddr >> 24 == 0 || saddr >> 24 == 127 || saddr >> 29 == 7)
         return true;
-    struct ng_route_query query = {.family = NG_IP4,
-                                   .iif = link->index,
-                                   .iif_name = link->name,
-                                   .daddr = saddr,
-                                   .mark_known = true};
-    struct ng_route_result results[4];
+    /* The kernel asks as if the packet came from where it would go to, or from lo when that is
+     * here (__fib_validate_source): rules for an interface may hold or not. */
+    struct ng_route_query query = {.family = NG_IP4, .daddr = saddr, .mark_known = true};
+    struct ng_route_result results[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(world, &query, results, ARRAY_SIZE(results));
     for (size_t i = 0; i < n; i++)
         if (results[i].type == NG_ROUTE_LOCAL || results[i].type == NG_ROUTE_BROADCAST ||

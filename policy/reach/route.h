@@ -9,7 +9,7 @@
 struct ng_route_query {
     uint8_t family;
     uint32_t iif;
-    const char *iif_name;
+    const char *iif_name; /* NULL: not known */
     ng_u128 daddr;
     bool mark_known;
     uint32_t mark;
@@ -20,9 +20,12 @@ struct ng_route_result {
     uint32_t oif;
 };
 
+/* More different ways than a packet has on any real host. */
+#define NG_ROUTES_MAX 64
+
 /* Where a packet may be sent: one result where the rules and tables say so for certain,
  * several where a routing rule asks for what is not known here (the source, a port, a user).
- * At most `max` results; returns how many, never 0. */
+ * At most `max` results, none twice; returns how many, never 0. */
 size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query *query,
                        struct ng_route_result *ret_results, size_t max);
 
@@ -37,6 +40,12 @@ uint8_t ng_route_addr_type(const struct ng_world *world, uint8_t family, ng_u128
  * break every answer into splinters. 0 or -ENOMEM. */
 int ng_route_sources(const struct ng_world *world, const struct ng_link *link,
                      struct ng_arena *arena, struct ng_addrset *ret_sources) _must_check_;
+
+/* fe80::/10. The kernel carries no such source over to another link (ip6_forward). */
+static inline struct ng_interval ng_link_local6(void) {
+    ng_u128 first = (ng_u128)0xfe80 << 112;
+    return (struct ng_interval){first, first | (((ng_u128)1 << 118) - 1)};
+}
 
 const struct ng_link *ng_link_find(const struct ng_world *world, uint32_t index);
 

@@ -163,6 +163,10 @@ static void put_state_bits(struct text *text, enum ng_field field, ng_u128 bits)
         put_bits(text, bits, flags, ARRAY_SIZE(flags));
 }
 
+static bool has_bits(enum ng_field field) {
+    return field == NG_FIELD_CT_STATE || field == NG_FIELD_CT_STATUS || field == NG_FIELD_TCP_FLAGS;
+}
+
 static bool is_name(enum ng_field field) {
     return field == NG_FIELD_IIFNAME || field == NG_FIELD_OIFNAME || field == NG_FIELD_IIFKIND ||
            field == NG_FIELD_OIFKIND;
@@ -178,9 +182,10 @@ static void put_name(struct text *text, struct ng_interval value) {
     for (unsigned i = 0; i < 16; i++)
         name[i] = (char)(value.lo >> (8 * (15 - i)));
     /* A test of the leading bytes leaves the rest open; an exact one ends in a NUL. */
-    bool prefix = value.lo != value.hi && (uint8_t)value.hi == 0xff &&
-                  (uint8_t)(value.hi >> (8 * (15 - strlen(name)))) == 0xff;
-    put(text, "\"%s%s\"", name, prefix && strlen(name) < 16 ? "*" : "");
+    size_t len = strlen(name);
+    bool prefix = len < 16 && value.lo != value.hi && (uint8_t)value.hi == 0xff &&
+                  (uint8_t)(value.hi >> (8 * (15 - len))) == 0xff;
+    put(text, "\"%s%s\"", name, prefix ? "*" : "");
 }
 
 static void put_addr(struct text *text, uint8_t family, struct ng_interval value) {
@@ -221,6 +226,8 @@ static void put_value(struct text *text, const struct ng_operand *operand,
         put_word(text, value.lo == 0x0800 ? "ip" : value.lo == 0x86dd ? "ip6" : "other");
     else if (field == NG_FIELD_CT_DIRECTION && single)
         put_word(text, value.lo == 0 ? "original" : "reply");
+    else if (has_bits(field) && single)
+        put_state_bits(text, field, value.lo);
     else if ((field == NG_FIELD_FIB_DADDR_TYPE || field == NG_FIELD_FIB_DADDR_IIF_TYPE) && single &&
              value.lo < ARRAY_SIZE(types))
         put_word(text, types[value.lo]);
@@ -248,10 +255,6 @@ static void put_values(struct text *text, const struct ng_operand *operand,
 
 /* -- operations ----------------------------------------------------------------------------------
  */
-
-static bool has_bits(enum ng_field field) {
-    return field == NG_FIELD_CT_STATE || field == NG_FIELD_CT_STATUS || field == NG_FIELD_TCP_FLAGS;
-}
 
 /* A test under a mask: "ct state new", "tcp flags & (syn,ack) == syn". */
 static void put_masked(struct text *text, const struct ng_match *match) {

@@ -141,11 +141,11 @@ def docker29(layout, family):
             f'iifname "{bridge}" counter accept comment "ICC"',
             *(f"{ip} daddr {addr} {proto} dport {inner} counter accept"
               for _, proto, _, _, addr, inner in published),
-            "counter drop }",
+            "counter drop", "}",
             f"chain filter-forward-out__{bridge} {{", "ct state established,related counter accept",
-            "counter accept }",
+            "counter accept", "}",
             f"chain nat-postrouting-out__{bridge} {{",
-            f'oifname != "{bridge}" {ip} saddr {subnet} counter masquerade }}', ""])
+            f'oifname != "{bridge}" {ip} saddr {subnet} counter masquerade', "}", ""])
     text += "".join(f"map {name}-jumps {{ type ifname : verdict; elements = {{ {all_} }} }}\n"
                     for name, all_ in jumps.items())
     dnats = [f'iifname != "{bridge}" {f"{ip} daddr {host} " if host else ""}{proto} dport {port} '
@@ -158,14 +158,14 @@ def docker29(layout, family):
     return text + "\n".join([
         "chain nat-prerouting-and-output {", *dnats, "}",
         "chain filter-FORWARD { type filter hook forward priority filter; policy accept;",
-        "oifname vmap @filter-forward-in-jumps", "iifname vmap @filter-forward-out-jumps }",
+        "oifname vmap @filter-forward-in-jumps", "iifname vmap @filter-forward-out-jumps", "}",
         "chain nat-OUTPUT { type nat hook output priority -100; policy accept;",
         f"{ip} daddr != {LOOPBACK[family]} fib daddr type local counter jump "
-        "nat-prerouting-and-output }",
+        "nat-prerouting-and-output", "}",
         "chain nat-POSTROUTING { type nat hook postrouting priority srcnat; policy accept;",
-        "iifname vmap @nat-postrouting-out-jumps }",
+        "iifname vmap @nat-postrouting-out-jumps", "}",
         "chain nat-PREROUTING { type nat hook prerouting priority dstnat; policy accept;",
-        "fib daddr type local counter jump nat-prerouting-and-output }",
+        "fib daddr type local counter jump nat-prerouting-and-output", "}",
         "chain raw-PREROUTING { type filter hook prerouting priority raw; policy accept;",
         *drops, "}", "}", ""])
 

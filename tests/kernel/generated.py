@@ -17,6 +17,10 @@ DESTINATIONS = {4: ["192.0.2.1", "10.9.0.1", "172.17.0.2", "172.18.0.0/16", "127
                 6: ["2001:db8:1::1", "fd00:9::1", "fd00:17::2", "fd00:18::/64", "fe80::/10"]}
 PORTS = ["80", "443", "53", "22", "6379", "8080", "8081", "5353", "6000:7000", "1:1023",
          "8080:8443", "0:65535", "16379"]
+SOURCE_PORTS = ["1024:40000", "53", "40001:65535"]
+STATES = ["NEW", "RELATED,ESTABLISHED", "INVALID", "DNAT", "NEW,DNAT", "ESTABLISHED,DNAT",
+          "UNTRACKED", "SNAT"]
+TYPES = ["LOCAL", "UNICAST", "MULTICAST", "LOCAL,MULTICAST"]
 MARKS = ["0x1", "0x10/0xf0", "0x0/0x1", "0x11", "0x0"]
 
 
@@ -49,11 +53,11 @@ class Rule:
         if kind < 0.45:
             words.append(f"-m {proto} {self.maybe_not(0.15)}--dport {rnd.choice(PORTS)}")
         elif kind < 0.65:
-            ports = rnd.sample(PORTS[:8], rnd.randint(1, 4)) + rnd.sample(["6000:7000"], rnd.randint(0, 1))
-            words.append(f"-m multiport {self.maybe_not(0.2)}--{rnd.choice(['dports', 'dports', 'ports'])} "
-                         + ",".join(ports))
+            which = rnd.choice(["dports", "dports", "ports"])
+            ports = rnd.sample([*PORTS[:8], "6000:7000"], rnd.randint(1, 5))
+            words.append(f"-m multiport {self.maybe_not(0.2)}--{which} {','.join(ports)}")
         elif kind < 0.72:
-            words.append(f"-m {proto} {self.maybe_not()}--sport {rnd.choice(['1024:40000', '53', '40001:65535'])}")
+            words.append(f"-m {proto} {self.maybe_not()}--sport {rnd.choice(SOURCE_PORTS)}")
         elif kind < 0.8 and proto == "tcp":
             words.append(rnd.choice(["-m tcp --syn", "-m tcp ! --syn",
                                      "-m tcp --tcp-flags SYN,ACK SYN,ACK",
@@ -63,7 +67,7 @@ class Rule:
     def connection(self):
         rnd = self.rnd
         return "-m conntrack " + rnd.choice([
-            f"{self.maybe_not()}--ctstate {rnd.choice(['NEW', 'RELATED,ESTABLISHED', 'INVALID', 'DNAT', 'NEW,DNAT', 'ESTABLISHED,DNAT', 'UNTRACKED', 'SNAT'])}",
+            f"{self.maybe_not()}--ctstate {rnd.choice(STATES)}",
             f"{self.maybe_not()}--ctorigdstport {rnd.choice(['8080', '6379', '22', '6000:9000'])}",
             f"{self.maybe_not()}--ctorigdst {rnd.choice(DESTINATIONS[self.family])}",
             f"{self.maybe_not()}--ctorigsrc {rnd.choice(SOURCES[self.family])}",
@@ -73,34 +77,29 @@ class Rule:
         ])
 
     def tests(self):
-        rnd, words = self.rnd, []
-        early = self.table != "filter"
-        if rnd.random() < 0.6:
-            words.append(f"{self.maybe_not()}-s {rnd.choice(SOURCES[self.family])}")
-        if rnd.random() < 0.2:
-            words.append(f"{self.maybe_not()}-d {rnd.choice(DESTINATIONS[self.family])}")
-        if rnd.random() < 0.3:
-            words.append(f"{self.maybe_not()}-i {rnd.choice(['eth0', 'eth1', 'eth+', 'docker0', 'lo'])}")
-        if rnd.random() < 0.2 and self.chain not in ("INPUT", "PREROUTING") and not early:
-            words.append(f"{self.maybe_not()}-o {rnd.choice(['docker0', 'br-app', 'eth0', 'br-+'])}")
+        rnd, words, family = self.rnd, [], self.family
+        # (how often, may it be negated, the option, its values)
+        options = [(0.6, "", "-s", SOURCES[family]), (0.2, "", "-d", DESTINATIONS[family]),
+                   (0.3, "", "-i", ["eth0", "eth1", "eth+", "docker0", "lo"])]
+        if self.table == "filter" and self.chain != "INPUT":
+            options.append((0.2, "", "-o", ["docker0", "br-app", "eth0", "br-+"]))
+        options += [(0.15, "-m iprange ", "--src-range", RANGES[family]),
+                    (0.15, "-m mark ", "--mark", MARKS),
+                    (0.1, "-m addrtype ", "--dst-type", TYPES)]
+        for often, module, option, values in options:
+            if rnd.random() < often:
+                words.append(f"{module}{self.maybe_not()}{option} {rnd.choice(values)}")
         if rnd.random() < 0.6:
             words += self.protocol()
         elif rnd.random() < 0.1:
             words.append("! -p udp")
-        if rnd.random() < 0.15:
-            words.append(f"-m iprange {self.maybe_not()}--src-range {rnd.choice(RANGES[self.family])}")
         if rnd.random() < 0.25:
             words.append(self.connection())
-        if rnd.random() < 0.15:
-            words.append(f"-m mark {self.maybe_not()}--mark {rnd.choice(MARKS)}")
-        if rnd.random() < 0.1:
-            words.append(f"-m addrtype {self.maybe_not()}--dst-type {rnd.choice(['LOCAL', 'UNICAST', 'BROADCAST,MULTICAST'])}")
-        if rnd.random() < 0.05:
-            words.append("-m pkttype --pkt-type unicast")
-        if rnd.random() < 0.1:
-            words.append('-m comment --comment "a comment"')
-        if rnd.random() < 0.02:
-            words.append("-m limit --limit 5/min")
+        for often, match in ((0.05, "-m pkttype --pkt-type unicast"),
+                             (0.1, '-m comment --comment "a comment"'),
+                             (0.02, "-m limit --limit 5/min")):
+            if rnd.random() < often:
+                words.append(match)
         return words
 
     def target(self):
@@ -139,10 +138,11 @@ class Case:
             rules += [Rule(rnd, family, "PREROUTING", "raw") for _ in range(rnd.randint(-4, 2))]
             self.lines += [(family, rule.draw()) for rule in rules]
 
-    def without(self, line):
+    def without(self, lines):
         smaller = object.__new__(Case)
         smaller.engine, smaller.policies = self.engine, self.policies
-        smaller.lines = [one for one in self.lines if one is not line]
+        gone = set(map(id, lines))
+        smaller.lines = [one for one in self.lines if id(one) not in gone]
         return smaller
 
     def texts(self, layout):

@@ -31,7 +31,7 @@ ETH_P_MARKER = 0x88B5  # IEEE's for local experiments
 TCP, UDP = 6, 17
 PROTOS = {"tcp": TCP, "udp": UDP}
 PREFIX = f"netguard-kernel-{os.getpid()}-"
-SEED_WORD = 0x6E670000  # upper half of what each probe carries
+PROBE_WORD = 0x6E670000  # upper half of what each probe carries
 
 address = ipaddress.ip_address
 
@@ -79,7 +79,8 @@ class Namespace:
     def sysctl(self, **values):
         with self:
             for path, value in values.items():
-                with open("/proc/sys/net/" + path.replace("__", "/"), "w", encoding="ascii") as file:
+                path = "/proc/sys/net/" + path.replace("__", "/")
+                with open(path, "w", encoding="ascii") as file:
                     file.write(str(value))
 
     def remove(self):
@@ -104,6 +105,7 @@ class Process:
         if self.pid == 0:
             try:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                os.sched_setaffinity(0, range(os.cpu_count()))
                 LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 LIBC.prctl(PR_SET_NAME, name.encode())
                 os.close(ready)
@@ -169,7 +171,10 @@ def serve(namespace, name, sockets):
                         with sock.accept()[0] as client:
                             client.sendall(name.encode())
                     else:
-                        sock.sendto(name.encode(), sock.recvfrom(2000)[1])
+                        # Not to the probes: a late answer would be a connection of its own.
+                        asked, client = sock.recvfrom(2000)
+                        if asked == b"?":
+                            sock.sendto(name.encode(), client)
                 except OSError:
                     pass  # an answer that the host's own rules refuse
 
@@ -247,7 +252,9 @@ def read_transport(proto, payload):
         word = struct.unpack_from("!I", payload, 8)[0]
     else:
         return None
-    return (struct.unpack_from("!H", payload, 2)[0], word) if word >> 16 == SEED_WORD >> 16 else None
+    if word >> 16 != PROBE_WORD >> 16:
+        return None
+    return struct.unpack_from("!H", payload, 2)[0], word
 
 
 def read_packet(packet):
@@ -380,7 +387,7 @@ class Topology:
         self.processes, self.namespaces, self.ears = [], [], {}
         self.directory = tempfile.mkdtemp(prefix="netguard-kernel-")
         self.api = os.path.join(self.directory, "docker.sock")
-        self.senders, self.words = {}, 0
+        self.senders, self.words, self.validates = {}, 0, False
         try:
             self.build()
         except BaseException:
@@ -394,13 +401,12 @@ class Topology:
                     ipv6__conf__default__accept_ra=0, ipv4__conf__all__rp_filter=0,
                     ipv4__conf__default__rp_filter=0, ipv4__conf__all__route_localnet=0,
                     ipv4__conf__default__route_localnet=0, ipv6__conf__all__disable_ipv6=0,
-                    ipv6__conf__default__disable_ipv6=0)
+                    ipv6__conf__default__disable_ipv6=0, ipv4__tcp_syncookies=2)
         return made
 
     def build(self):
         self.out, self.host = self.namespace("out"), self.namespace("host")
-        self.host.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1,
-                         ipv4__tcp_syncookies=2, ipv4__icmp_ratelimit=0)
+        self.host.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
         self.host.ip(["link set lo up"])
         self.out.ip(["link set lo up"])
         for i, uplink in enumerate(self.layout.uplinks):
@@ -522,6 +528,10 @@ class Topology:
         if v6:
             self.host.run("ip6tables-nft-restore", stdin=v6)
 
+    def validate_sources(self, mode):
+        self.host.sysctl(ipv4__conf__all__rp_filter=mode)
+        self.validates = mode != 0
+
     def forget_connections(self):
         """Conntrack as after boot: a message of nfnetlink, as conntrack -F sends it."""
         with self.host:
@@ -548,9 +558,9 @@ class Topology:
             words = {}
             for number, probe in enumerate(probes[start:start + 400], start):
                 self.words = (self.words + 1) & 0xFFFF
-                words[SEED_WORD | self.words] = number
+                words[PROBE_WORD | self.words] = number
                 uplink, src, dst, proto, sport, dport = probe
-                self.send(uplink, build(src, dst, proto, sport, dport, SEED_WORD | self.words))
+                self.send(uplink, build(src, dst, proto, sport, dport, PROBE_WORD | self.words))
             self.settle()
             for name, ears in self.ears.items():
                 for _, dst, port, word in ears.hear():
@@ -574,11 +584,13 @@ class Topology:
             sock = self.client(uplink, dst, proto)
             waiting[sock] = number
             sock.connect_ex((dst, dport))
-            if proto == "udp":
-                sock.send(b"?")
-        until = time.monotonic() + 0.3
-        while waiting and time.monotonic() < until:
-            for sock in select.select(list(waiting), [], [], 0.05)[0]:
+        for _ in range(6):
+            # More than once, as a server that still reads the probes loses datagrams.
+            for sock in waiting:
+                if sock.type == socket.SOCK_DGRAM:
+                    send_quietly(sock)
+            time.sleep(0.03)
+            for sock in select.select(list(waiting), [], [], 0)[0]:
                 with sock:
                     number = waiting.pop(sock)
                     try:
@@ -599,6 +611,13 @@ class Topology:
         sock.setblocking(False)
         sock.bind((src, 0))
         return sock
+
+
+def send_quietly(sock):
+    try:
+        sock.send(b"?")
+    except OSError:
+        pass  # that nobody listens there, told about the one before
 
 
 def nodad(addr):

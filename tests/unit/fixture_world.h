@@ -407,10 +407,10 @@ static inline const char *addrs_text(struct lab *lab, struct ng_addrset set, uin
         if (lo.value == 0 && hi.value == ng_family_max(family))
             return "all";
         unsigned len = 0;
-        while (len < ng_family_bits(family) &&
-               (lo.value | (ng_family_max(family) ^ ng_prefix_mask(family, len))) != hi.value)
-            len++;
-        bool prefix = (lo.value & ng_prefix_mask(family, len)) == lo.value;
+        ng_u128 rest = ng_family_max(family);
+        while (rest && ((lo.value & rest) != 0 || (lo.value | rest) != hi.value))
+            rest = ng_family_max(family) ^ ng_prefix_mask(family, ++len);
+        bool prefix = (lo.value | rest) == hi.value;
         text = ng_arena_printf(lab->arena, "%s%s%s", text, i ? "," : "",
                                lo.value == hi.value ? ng_addr_text(lo, buffer)
                                : prefix             ? ng_prefix_text(lo, len, buffer)

@@ -77,6 +77,22 @@ static void test_too_large(void **state) {
     assert_non_null(ng_arena_alloc(*state, 1, 1)); /* and it lives on */
 }
 
+/* All is given back but the largest block, which is handed out again, zeroed. */
+static void test_reset(void **state) {
+    enum { PIECE_BYTES = 100000 };
+    ng_arena_reset(*state); /* nothing in it yet */
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 40; i++) {
+            unsigned char *piece = ng_arena_alloc(*state, PIECE_BYTES, 1);
+            assert_non_null(piece);
+            for (size_t k = 0; k < PIECE_BYTES; k++)
+                assert_int_equal(piece[k], 0);
+            memset(piece, 0xff, PIECE_BYTES);
+        }
+        ng_arena_reset(*state);
+    }
+}
+
 static void test_strings(void **state) {
     char source[] = "docker0", other[] = {'e', 't', 'h', '0'};
     char *copy = ng_arena_strdup(*state, source);
@@ -131,6 +147,7 @@ int main(void) {
         TEST(test_a_piece_larger_than_any_block),
         TEST(test_no_elements_is_a_pointer),
         TEST(test_too_large),
+        TEST(test_reset),
         TEST(test_strings),
         TEST(test_printf),
         TEST(test_append),

@@ -114,9 +114,13 @@ static void test_wrong_values(void **state) {
                    "found \"hihg\", expected info, low, medium, high, critical or any; did you "
                    "mean \"high\"?");
     assert_refused(&check, "check --docker /run/docker.sock", "--docker",
-                   "found \"/run/docker.sock\", expected unix:///path or tcp://host:port");
+                   "found \"/run/docker.sock\": expected unix:///path or tcp://host:port");
     assert_refused(&check, "check --docker unix://", "--docker",
-                   "found \"unix://\", expected unix:///path or tcp://host:port");
+                   "found \"unix://\": the socket's path must be absolute, as in "
+                   "unix:///var/run/docker.sock");
+    assert_refused(&check, "check --docker tcp://host", "--docker",
+                   "found \"tcp://host\": expected a host and a port, as in "
+                   "tcp://192.0.2.1:2375 or tcp://[2001:db8::1]:2375");
     assert_refused(&check, "check --policy=", "", "--policy: the name of the file is empty");
     assert_refused(&check, "check --format \x1b[31m", "--format",
                    "found \"\\x1b[31m\", expected table or json");
