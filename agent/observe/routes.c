@@ -48,8 +48,8 @@ static int decode_hop(const struct rtnexthop *hop, struct ng_route *route) {
     return 0;
 }
 
-/* The first living hop of a multipath route; NG_ROUTES_NOT_ONE when all are dead. */
-static int decode_hops(const struct nlattr *multipath, struct ng_route *route) {
+/* One living hop of a multipath route, counted from 0; NG_ROUTES_NOT_ONE when there are fewer. */
+static int decode_hops(const struct nlattr *multipath, size_t wanted, struct ng_route *route) {
     const uint8_t *at = mnl_attr_get_payload(multipath);
     size_t left = mnl_attr_get_payload_len(multipath);
 
@@ -59,7 +59,7 @@ static int decode_hops(const struct nlattr *multipath, struct ng_route *route) {
 
         if (hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > left)
             return -EBADMSG;
-        if (!(hop->rtnh_flags & RTNH_F_DEAD))
+        if (!(hop->rtnh_flags & RTNH_F_DEAD) && wanted-- == 0)
             return decode_hop(hop, route);
         if (step >= left)
             break;
@@ -69,7 +69,7 @@ static int decode_hops(const struct nlattr *multipath, struct ng_route *route) {
     return NG_ROUTES_NOT_ONE;
 }
 
-int ng_routes_decode_route(const struct nlmsghdr *message, struct ng_route *ret_route) {
+int ng_routes_decode_route(const struct nlmsghdr *message, size_t hop, struct ng_route *ret_route) {
     const struct rtmsg *header = mnl_nlmsg_get_payload(message);
     const struct nlattr *attrs[RTA_NH_ID + 1];
     struct ng_route route = {0};
@@ -100,9 +100,11 @@ int ng_routes_decode_route(const struct nlmsghdr *message, struct ng_route *ret_
     route.priority = ng_netlink_u32(attrs[RTA_PRIORITY], 0);
     route.oif = ng_netlink_u32(attrs[RTA_OIF], 0);
     if (attrs[RTA_MULTIPATH]) {
-        r = decode_hops(attrs[RTA_MULTIPATH], &route);
+        r = decode_hops(attrs[RTA_MULTIPATH], hop, &route);
         if (r != 0)
             return r;
+    } else if (hop > 0) {
+        return NG_ROUTES_NOT_ONE;
     }
     *ret_route = route;
     return 0;
@@ -200,24 +202,28 @@ struct reading {
     uint8_t family; /* asked for */
 };
 
+/* Hops of one route become as many routes that are alike but for their interface. */
 static int take_route(const struct nlmsghdr *message, void *context) {
     struct reading *reading = context;
     struct ng_route route, *place;
-    int r = ng_routes_decode_route(message, &route);
+    int r = 0;
 
     /* Asked for the routes of a family it does not have, a kernel gives those of all. */
     if (((const struct rtmsg *)mnl_nlmsg_get_payload(message))->rtm_family != reading->family)
         return 0;
+    for (size_t hop = 0; r == 0; hop++) {
+        r = ng_routes_decode_route(message, hop, &route);
+        if (r != 0)
+            break;
+        place = NG_ARENA_APPEND(reading->arena, reading->routes, reading->n_routes,
+                                reading->routes_capacity);
+        if (!place)
+            return -ENOMEM;
+        *place = route;
+    }
     if (r == NG_ROUTES_LEFT_OUT)
         reading->left_out++;
-    if (r != 0)
-        return r < 0 ? r : 0;
-    place = NG_ARENA_APPEND(reading->arena, reading->routes, reading->n_routes,
-                            reading->routes_capacity);
-    if (!place)
-        return -ENOMEM;
-    *place = route;
-    return 0;
+    return r < 0 ? r : 0;
 }
 
 static int take_rule(const struct nlmsghdr *message, void *context) {

@@ -20,8 +20,10 @@ enum {
 };
 
 /* The message of a route or rule as one of the model; one of the above with nothing returned,
- * -EBADMSG, -ENOMEM. */
-int ng_routes_decode_route(const struct nlmsghdr *message, struct ng_route *ret_route) _must_check_;
+ * -EBADMSG, -ENOMEM. `hop`: which of the living hops of a multipath route, from 0; past the last
+ * one, and past 0 of a plain route, it is NG_ROUTES_NOT_ONE. */
+int ng_routes_decode_route(const struct nlmsghdr *message, size_t hop,
+                           struct ng_route *ret_route) _must_check_;
 int ng_routes_decode_rule(struct ng_arena *arena, const struct nlmsghdr *message,
                           struct ng_route_rule *ret_rule) _must_check_;
 

@@ -17,6 +17,7 @@
 #include <linux/netfilter/xt_multiport.h>
 #include <linux/netfilter/xt_pkttype.h>
 #include <linux/netfilter/xt_sctp.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_state.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
@@ -194,8 +195,12 @@ static int either(struct op_list *list, struct ng_operand a, struct ng_addrset a
             first ? (struct ng_interval){0, whole} : b_values.intervals[i - a_values.count];
         boxes[i].sides = &sides[2 * i];
     }
-    *match = (struct ng_match){
-        .operands = operands, .n_operands = 2, .negate = negate, .boxes = boxes, .n_boxes = n};
+    *match = (struct ng_match){.operands = operands,
+                               .n_operands = 2,
+                               .negate = negate,
+                               .any_of = true,
+                               .boxes = boxes,
+                               .n_boxes = n};
     return ng_op_add(list, (struct ng_op){.kind = NG_OP_MATCH, .match = match});
 }
 
@@ -253,12 +258,22 @@ static int conntrack_addr(struct op_list *list, uint8_t family, enum ng_field wh
     return ng_op_add_interval(list, operand, value, value, negate);
 }
 
+static bool holds_untracked(const struct xt_conntrack_mtinfo3 *match) {
+    uint16_t without = XT_CONNTRACK_STATE_INVALID | XT_CONNTRACK_STATE_UNTRACKED;
+    uint16_t listed = match->state_mask & without;
+    bool inverted = match->invert_flags & XT_CONNTRACK_STATE;
+    return match->match_flags & XT_CONNTRACK_STATE && (inverted ? listed != without : listed != 0);
+}
+
 static int conntrack(struct op_list *list, uint8_t family,
                      const struct xt_conntrack_mtinfo3 *match) {
     uint16_t flags = match->match_flags, invert = match->invert_flags;
     int r = 0;
     if (flags & XT_CONNTRACK_STATE)
         r = conntrack_state(list, match->state_mask, invert & XT_CONNTRACK_STATE);
+    /* A packet without a connection whose state matches is asked for nothing else. */
+    if (r == 0 && flags & ~XT_CONNTRACK_STATE && holds_untracked(match))
+        return ng_op_add_text(list, NG_OP_UNDECIDED, "conntrack of an untracked packet");
     if (r == 0 && flags & XT_CONNTRACK_DIRECTION) /* inverted: the original direction */
         r = ng_op_add_interval(list, field(NG_FIELD_CT_DIRECTION), 0, 0,
                                invert & XT_CONNTRACK_DIRECTION);
@@ -530,6 +545,14 @@ static int any_mark(struct op_list *list, uint8_t family, const void *info) {
     return ng_op_add(list, (struct ng_op){.kind = NG_OP_SET_MARK});
 }
 
+/* An ipset may carry marks to give to packets. */
+static int set_target(struct op_list *list, uint8_t family, const void *info) {
+    struct xt_set_info_target_v3 target;
+    memcpy(&target, info, sizeof(target));
+    return target.map_set.index == IPSET_INVALID_ID ? ng_op_add_text(list, NG_OP_NOTHING, NULL)
+                                                    : any_mark(list, family, info);
+}
+
 static int connmark_of(struct op_list *list, unsigned mode) {
     return mode == XT_CONNMARK_RESTORE ? any_mark(list, NFPROTO_UNSPEC, NULL)
                                        : ng_op_add_text(list, NG_OP_NOTHING, NULL);
@@ -586,6 +609,7 @@ static const struct extension targets[] = {
     {"MARK", 2, sizeof(struct xt_mark_tginfo2), NFPROTO_UNSPEC, set_mark},
     {"CONNMARK", 1, sizeof(struct xt_connmark_tginfo1), NFPROTO_UNSPEC, connmark_1},
     {"CONNMARK", 2, sizeof(struct xt_connmark_tginfo2), NFPROTO_UNSPEC, connmark_2},
+    {"SET", 3, sizeof(struct xt_set_info_target_v3), NFPROTO_UNSPEC, set_target},
     {"REDIRECT", 0, sizeof(struct nf_nat_ipv4_multi_range_compat), NFPROTO_IPV4, redirect},
     {"REDIRECT", 0, sizeof(struct nf_nat_range), NFPROTO_IPV6, redirect},
     {"CT", 0, sizeof(uint16_t), NFPROTO_UNSPEC, ct},

@@ -55,6 +55,7 @@ enum ng_fate {
     NG_FATE_NO_ROUTE,  /* routing refuses the destination or the source */
     NG_FATE_LOCAL,     /* passed the input hooks: a socket may take it */
     NG_FATE_FORWARDED, /* passed the forward and postrouting hooks */
+    NG_FATE_ANYWHERE,  /* a rule may have sent it wherever, or dropped it: nothing is excluded */
 };
 
 struct ng_outcome {

@@ -99,6 +99,7 @@ struct ng_match {
     const struct ng_operand *operands;
     size_t n_operands;
     bool negate;
+    bool any_of;          /* each box asks for one operand alone; the others may be absent */
     bool dynamic;         /* packets add to the set: what is not in it now may be in a moment */
     const char *set_name; /* printed as @name; NULL: printed by value */
     /* One operand and no data: the union of all elements, and of those that have a timeout

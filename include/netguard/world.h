@@ -105,7 +105,7 @@ struct ng_link {
     bool up, loopback;
     bool xdp;          /* an XDP program is attached: it may drop or pass before all rules */
     uint8_t rp_filter; /* IPv4 source validation in force, max(all, this): 0 off 1 strict 2 loose */
-    bool route_localnet; /* IPv4, all or this */
+    bool route_localnet;           /* IPv4, all or this */
     bool forwarding4, forwarding6; /* packets arriving here are forwarded (IPv6: conf.all) */
 };
 
@@ -135,7 +135,7 @@ struct ng_route {
     bool has_gateway;
     uint32_t table;    /* 255 local, 254 main, 253 default, others */
     uint32_t priority; /* metric, lower wins */
-    uint32_t oif;      /* link index, 0: none (first hop of a multipath route) */
+    uint32_t oif;      /* link index, 0: none; a multipath route is one of these per hop */
 };
 
 /* A routing rule (ip rule). Selectors that are not set are 0. */

@@ -132,7 +132,7 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
             r = note_undecided(tally, (struct ng_undecided){.rule = NG_NONE,
                                                             .what = "who listens is not known",
                                                             .region = outcome->region});
-        if (r == 0 && verdict->in)
+        if (r == 0 && (verdict->in || outcome->fate == NG_FATE_ANYWHERE))
             r = ng_region_union(tally->arena, in, outcome->region, &in);
         if (r == 0 && (!verdict->in || untold))
             r = ng_region_union(tally->arena, out, outcome->region, &out);

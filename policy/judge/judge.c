@@ -91,6 +91,8 @@ static const char *blindness(const struct ng_world *world) {
     for (size_t i = 0; i < world->n_gaps; i++)
         if (strcmp(world->gaps[i].source, "xtables") == 0)
             return "iptables-legacy tables are live and were not read";
+        else if (strcmp(world->gaps[i].source, "routes") == 0)
+            return "not all routes were read";
     return NULL;
 }
 

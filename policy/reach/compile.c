@@ -51,17 +51,20 @@ static bool demands(const struct ng_op *op, enum ng_field field, ng_u128 *ret_va
     return true;
 }
 
-/* Tests at the beginning of a rule, before it has had any effect. */
-static struct rule_key key_of(const struct ng_rule *rule, uint32_t index) {
+/* Tests at the beginning of a rule, before it has had any effect. `one_family`: its table sees
+ * packets of one family, so that an address it reads is one. */
+static struct rule_key key_of(const struct ng_rule *rule, uint32_t index, bool one_family) {
     struct rule_key key = {.dport = ANY_PORT, .any_addr = true, .rule = index};
     for (size_t i = 0; i < rule->n_ops; i++) {
         const struct ng_op *op = &rule->ops[i];
         ng_u128 value;
         if (op->kind != NG_OP_MATCH && op->kind != NG_OP_NOTHING && op->kind != NG_OP_UNDECIDED)
             break;
-        if (demands(op, NG_FIELD_DPORT, &value))
+        if (demands(op, NG_FIELD_NFPROTO, &value) || demands(op, NG_FIELD_ETHERTYPE, &value))
+            one_family = true;
+        else if (demands(op, NG_FIELD_DPORT, &value))
             key.dport = (uint32_t)value;
-        else if (demands(op, NG_FIELD_DADDR, &value) && op->match->operands[0].family) {
+        else if (one_family && demands(op, NG_FIELD_DADDR, &value)) {
             key.daddr = value;
             key.any_addr = false;
         }
@@ -76,9 +79,11 @@ static int index_chain(struct ng_engine_state *state, const struct ng_chain *cha
     struct rule_key *keys = ng_arena_alloc(state->arena, chain->n_rules, sizeof(*keys));
     if (!keys)
         return -ENOMEM;
+    enum ng_table_family family = state->ruleset->tables[chain->table].family;
+    bool one_family = family == NG_TABLE_IP || family == NG_TABLE_IP6;
     for (size_t i = 0; i < chain->n_rules; i++) {
         size_t rule = chain->first_rule + i;
-        keys[i] = key_of(&state->ruleset->rules[rule], (uint32_t)rule);
+        keys[i] = key_of(&state->ruleset->rules[rule], (uint32_t)rule, one_family);
     }
     qsort(keys, chain->n_rules, sizeof(*keys), compare_keys);
     *ret_index = (struct chain_index){keys, chain->n_rules};

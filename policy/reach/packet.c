@@ -235,7 +235,9 @@ int ng_box_region(const struct place *place, const struct flow *flow, const stru
         ng_u128 value = 0;
         enum knowledge knowledge = field_value(place, flow, operand, &value);
         bool source = knowledge == SOURCE_ADDR || knowledge == SOURCE_PORT;
-        if (knowledge == UNKNOWN || (source && !plain(operand))) {
+        if (knowledge == ABSENT) {
+            possible = nobody;
+        } else if (knowledge == UNKNOWN || (source && !plain(operand))) {
             certain = false;
         } else if (source) {
             int r = select_source(place, possible, knowledge == SOURCE_PORT,
@@ -272,6 +274,8 @@ static int match_boxes(const struct place *place, const struct flow *flow,
 
 bool ng_match_absent(const struct place *place, const struct flow *flow,
                      const struct ng_match *match) {
+    if (match->any_of)
+        return false;
     for (size_t i = 0; i < match->n_operands; i++) {
         ng_u128 value;
         if (field_value(place, flow, &match->operands[i], &value) == ABSENT)

@@ -204,10 +204,10 @@ static int translate(struct walk *walk, uint32_t rule, const struct ng_op *op,
                  (nat->has_port && nat->port_lo != nat->port_hi);
     if (range) {
         /* Which of the range is a matter of a hash or of what is free: the first stands for
-         * all, and the answer is not certain. */
+         * all, and nothing is certain. */
         int r = add_undecided(walk, op, rule, "dnat to a range", flow.region);
         if (r == 0)
-            r = add_outcome(walk, NG_FATE_NO_ROUTE, &flow);
+            r = add_outcome(walk, NG_FATE_ANYWHERE, &flow);
         if (r < 0)
             return r;
     }
@@ -359,10 +359,11 @@ static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
             unmatched = without_region(flow);
             break;
         case NG_OP_UNKNOWN:
-            /* Anything may happen: it is dropped, admitted, goes on here or does not match. */
+            /* Anything may happen: it is dropped, sent elsewhere, admitted, goes on here or does
+             * not match. */
             r = add_undecided(walk, op, index, NULL, flow.region);
             if (r == 0)
-                r = drop(walk, flow, index, NG_NONE);
+                r = add_outcome(walk, NG_FATE_ANYWHERE, &flow);
             if (r == 0)
                 r = add_flow(walk, &walk->accepted, &flow);
             if (r == 0)
@@ -578,7 +579,7 @@ static int route(struct walk *walk, struct flow flow) {
     struct ng_route_result results[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(walk->place.state->world, &query, results, NG_ROUTES_MAX);
     if (n > 1)
-        r = add_undecided(walk, NULL, NG_NONE, "routing rule by source, mark or port", flow.region);
+        r = add_undecided(walk, NULL, NG_NONE, "routing by source, mark or port, or to one of several hops", flow.region);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = route_one(walk, &flow, &results[i]);
     return r;

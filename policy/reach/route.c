@@ -115,21 +115,51 @@ static enum answer rule_applies(const struct ng_route_rule *rule,
     return answer == YES ? NO : YES;
 }
 
-/* What one rule answers; false: it goes on to the next. */
-static bool rule_result(const struct ng_world *world, const struct ng_route_rule *rule,
-                        const struct ng_route_query *query, struct ng_route_result *ret_result) {
+/* Results as they come in. Many routing rules often lead to few interfaces: an answer that is
+ * there already does not take the place of one that is not. */
+struct results {
+    struct ng_route_result *items;
+    size_t count, max;
+};
+
+static void add_result(struct results *results, uint8_t type, uint32_t oif) {
+    for (size_t i = 0; i < results->count; i++)
+        if (results->items[i].type == type && results->items[i].oif == oif)
+            return;
+    if (results->count < results->max)
+        results->items[results->count++] = (struct ng_route_result){.type = type, .oif = oif};
+}
+
+/* A route and its equals: the hops of a multipath route, of which the kernel takes one by a
+ * hash. Only unicast routes have any. */
+static void add_routes(const struct ng_world *world, const struct ng_route *route,
+                       struct results *results) {
+    const struct ng_route *end = world->routes + world->n_routes;
+    for (const struct ng_route *same = route;
+         same < end && ng_addr_equal(same->dst, route->dst) && same->table == route->table &&
+         same->prefix_len == route->prefix_len && same->priority == route->priority;
+         same++) {
+        add_result(results, same->type, same->oif);
+        if (same->type != NG_ROUTE_UNICAST)
+            return;
+    }
+}
+
+/* Adds what one rule answers; false: it has none and goes on to the next. */
+static bool add_rule_results(const struct ng_world *world, const struct ng_route_rule *rule,
+                             const struct ng_route_query *query, struct results *results) {
     switch (rule->action) {
     case ACTION_BLACKHOLE:
     case ACTION_UNREACHABLE:
     case ACTION_PROHIBIT:
-        *ret_result = (struct ng_route_result){.type = NG_ROUTE_UNREACHABLE};
+        add_result(results, NG_ROUTE_UNREACHABLE, 0);
         return true;
     case ACTION_TO_TABLE: {
         const struct ng_route *route =
             table_lookup(world, query->family, rule->table, query->daddr);
         if (!route || route->type == NG_ROUTE_THROW)
             return false;
-        *ret_result = (struct ng_route_result){.type = route->type, .oif = route->oif};
+        add_routes(world, route, results);
         return true;
     }
     default: /* ACTION_NOP; ACTION_GOTO only skips rules and is taken as not skipping */
@@ -137,32 +167,19 @@ static bool rule_result(const struct ng_world *world, const struct ng_route_rule
     }
 }
 
-/* Many routing rules often lead to few interfaces: an answer that is there already must not take
- * the place of one that is not. */
-static bool is_listed(const struct ng_route_result *results, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (results[i].type == results[n].type && results[i].oif == results[n].oif)
-            return true;
-    return false;
-}
-
 size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query *query,
                        struct ng_route_result *ret_results, size_t max) {
-    size_t n = 0;
-    for (size_t i = 0; i < world->n_route_rules && n + 1 < max; i++) {
+    struct results results = {.items = ret_results, .max = max};
+    for (size_t i = 0; i < world->n_route_rules; i++) {
         const struct ng_route_rule *rule = &world->route_rules[i];
         if (rule->family != query->family)
             continue;
         enum answer applies = rule_applies(rule, query);
-        if (applies == NO || !rule_result(world, rule, query, &ret_results[n]))
-            continue;
-        if (!is_listed(ret_results, n))
-            n++;
-        if (applies == YES)
-            return n;
+        if (applies != NO && add_rule_results(world, rule, query, &results) && applies == YES)
+            return results.count;
     }
-    ret_results[n++] = (struct ng_route_result){0};
-    return n;
+    add_result(&results, 0, 0);
+    return results.count;
 }
 
 static uint8_t addr_type4(const struct ng_world *world, ng_u128 daddr, uint32_t iif) {

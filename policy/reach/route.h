@@ -24,7 +24,8 @@ struct ng_route_result {
 #define NG_ROUTES_MAX 64
 
 /* Where a packet may be sent: one result where the rules and tables say so for certain,
- * several where a routing rule asks for what is not known here (the source, a port, a user).
+ * several where a routing rule asks for what is not known here (the source, a port, a user) or
+ * a route has several hops.
  * At most `max` results, none twice; returns how many, never 0. */
 size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query *query,
                        struct ng_route_result *ret_results, size_t max);

@@ -329,6 +329,8 @@ static void put_match(struct text *text, const struct ng_ruleset *ruleset, const
         put_field(text, &match->operands[i], context);
     }
     const struct ng_operand *first = &match->operands[0];
+    if (first->field == NG_FIELD_EXTHDR)
+        return; /* that there is one is all that is asked */
     bool whole = first->mask == ~(ng_u128)0 && first->flip == 0;
     if (match->n_operands == 1 && !match->boxes && !match->set_name && !whole) {
         put_masked(text, match);

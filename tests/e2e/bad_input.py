@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 
-from alone import BOUND_S, VERSION, WELL, Done, Script, alone, check, fake_engine, harmless, http, sh
+from alone import (BOUND_S, VERSION, WELL, Done, Script, alone, check, fake_engine, harmless,
+                   http, sh)  # fmt: skip
 from lab import HERE, NETGUARD, Tap, same
 
 BAD_POLICIES = HERE.parent / "unit/data/policy/bad"
@@ -246,6 +247,8 @@ def hostile_names(tap, directory):
                 harmless(done.stdout)
                 names = {e["container"]["name"] for e in done.json["exposures"] if e["container"]}
                 same(names, {ATTACK + "1"}, "names")
+                lines = [line for f in done.json["findings"] for line in f["fix"].split("\n")]
+                same([line for line in lines if line.startswith("\t")], [], "a name's own lines")
                 same("\x1b[5m\u202e!" in {e["process"] for e in done.json["exposures"]}, True,
                      "the process is among them")  # fmt: skip
             with tap.case("hostile names: a snapshot has no raw control in it and gives the same"):
@@ -540,8 +543,8 @@ def main():
         policies(tap, directory)
         engines(tap, directory)
         huge(tap, directory)
+        demand_hanging()  # before anything listens that they would see
         hostile_names(tap, directory)
-        demand_hanging()
         privilege(tap, directory)
         snapshots(tap, directory)
         output(tap)

@@ -34,7 +34,7 @@ static int decode(const struct nlmsghdr *message, void *context) {
     r = ng_links_decode_address(message, &ifaddr);
     check(r);
     require(r != 0 || ifaddr.prefix_len <= ng_family_bits(ifaddr.addr.family));
-    r = ng_routes_decode_route(message, &route);
+    r = ng_routes_decode_route(message, 0, &route);
     check(r);
     require(r != 0 || route.prefix_len <= ng_family_bits(route.dst.family));
     check(ng_routes_decode_rule(context, message, &rule));

@@ -12,7 +12,7 @@ what it says:
 
     NETGUARD            the binary (default: build/netguard)
     NETGUARD_SEED       of the generated rulesets; printed, as a failure repeats with it
-    NETGUARD_CASES      how many of them (default 60)
+    NETGUARD_CASES      how many of them (default 12)
     NETGUARD_RULESETS   a folder of recorded rulesets with measured answers, compared if there
 
 Needs root, iproute2, nftables and iptables-nft. Prints TAP.
@@ -36,7 +36,7 @@ from topology import (Container, Layout, Network, Published, Socket, Topology, U
 HERE = os.path.dirname(os.path.abspath(__file__))
 NETGUARD = os.environ.get("NETGUARD", os.path.join(HERE, "../../build/netguard"))
 SEED = os.environ.get("NETGUARD_SEED") or str(random.SystemRandom().randrange(1 << 32))
-CASES = int(os.environ.get("NETGUARD_CASES", "60"))
+CASES = int(os.environ.get("NETGUARD_CASES", "12"))
 RULESETS = os.environ.get("NETGUARD_RULESETS", "")
 
 # What no ruleset tells; only here may netguard be unsure.
@@ -415,7 +415,7 @@ def test_ufw_limit(top):
 
 # -- what people put into DOCKER-USER and INPUT ----------------------------------------------------
 
-OPERATOR = {
+OPERATOR4 = {
     "drop all but one network": ["-A DOCKER-USER -i eth0 ! -s 198.51.100.0/24 -j DROP"],
     "accept some, drop the rest": [
         "-A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
@@ -448,6 +448,9 @@ OPERATOR = {
         "-A INPUT -p udp -m udp ! --dport 53 -j CHECK", "-A INPUT -g TRUSTED"],
     "source ports": ["-A DOCKER-USER -p tcp -m tcp --sport 1024:2047 -j DROP",
                      "-A INPUT -p tcp -m tcp ! --sport 1:1023 --dport 22 -j DROP"],
+    "before the connection is known": [
+        "raw -A PREROUTING -s 172.17.0.0/16 -m conntrack ! --ctstate NEW,DNAT -j DROP",
+        "raw -A PREROUTING -s 10.9.0.0/28 -m conntrack ! --ctorigdstport 1 -j DROP"],
     "untracked": ["raw -A PREROUTING -s 198.51.100.0/24 -j CT --notrack",
                   "raw -A PREROUTING -p udp --dport 53 -j NOTRACK",
                   "-A INPUT -m conntrack --ctstate UNTRACKED -p udp -j DROP",
@@ -458,16 +461,28 @@ OPERATOR = {
                       "-s 240.0.0.0/4 -j DROP"],
 }
 
+OPERATOR6 = {
+    "types of addresses, which IPv6 reads in its own way": [
+        "-A INPUT -m addrtype --dst-type UNICAST -s 2001:db8:1::/126 -j DROP",
+        "-A INPUT -m addrtype ! --dst-type LOCAL,MULTICAST -s fd00:9::/120 -j DROP",
+        "-A INPUT -m addrtype --dst-type LOCAL,UNICAST -s 2001:db8:ffff::/64 -j DROP",
+        "-A DOCKER-USER -m addrtype --dst-type UNICAST -s fd00:17::/96 -j DROP"],
+    "neighbours": ["-A INPUT -s fe80::/10 -p tcp -m tcp --dport 22 -j ACCEPT",
+                   "-A INPUT -p tcp -m tcp --dport 22 -j DROP",
+                   "-A DOCKER-USER -i eth0 ! -s 2001:db8:1::/64 -j DROP"],
+}
+
 
 def test_operator(top):
     """What operators write, one after the other, on 20 and on 28."""
     asked, failed = 0, []
-    for name, lines in OPERATOR.items():
+    cases = [(4, *one) for one in OPERATOR4.items()] + [(6, *one) for one in OPERATOR6.items()]
+    for family, name, lines in cases:
         for writer in (docker20, docker28):
-            rules = {"v4": writer(top.layout, 4, extra=generated.by_table(lines)),
-                     "v6": writer(top.layout, 6)}
+            rules = {f"v{each}": writer(top.layout, each, extra=generated.by_table(
+                lines if each == family else [])) for each in (4, 6)}
             top.load(**rules)
-            probes, complaints = judge(top, rules["v4"])
+            probes, complaints = judge(top, rules[f"v{family}"])
             asked += probes
             failed += [f"{name} ({writer.__name__}): {one}" for one in complaints[:6]]
     assert not failed, "\n".join(failed)
@@ -618,7 +633,8 @@ def test_recorded(path):
                     top.host.run(tool, "-P", "FORWARD", policy)
             exposures = check(top)
             compared += len(measured["host"]) + len(measured.get("loopback_via_l2", []))
-            complaints += [f"{name}: {one}" for one in compare_recording(world, exposures, measured)]
+            complaints += [f"{name}: {one}"
+                           for one in compare_recording(world, exposures, measured)]
             if exposures:
                 more, found = judge(top, "".join(texts.values()))
                 probes += more

@@ -442,6 +442,7 @@ static inline const char *outcome_text(struct lab *lab, const struct ng_outcome 
         [NG_FATE_NO_ROUTE] = "no-route",
         [NG_FATE_LOCAL] = "local",
         [NG_FATE_FORWARDED] = "forwarded",
+        [NG_FATE_ANYWHERE] = "anywhere",
     };
     char buffer[NG_ADDR_TEXT];
     const char *text = fates[outcome->fate];

@@ -260,6 +260,19 @@ static void test_proxy(void **state) {
                         "blocked ]\n");
 }
 
+/* A port that is published for IPv4 hides no service of the machine on IPv6. */
+static void test_a_service_beside_a_published_port(void **state) {
+    _host_ host = host_new(QUIET);
+    (void)state;
+    add_container(host, ID_A, "web");
+    publish(host, "0.0.0.0", 80, 80);
+    listen_on(host, "::", 80, "nginx", NULL);
+    judge(host);
+    assert_int_equal(host->result->n_exposures, 2);
+    assert_int_equal(host->result->exposures[1].kind, NG_KIND_HOST);
+    assert_int_equal(host->result->exposures[1].family, NG_IP6);
+}
+
 /* An id is of the name, not of the container that happens to bear it. */
 static void test_ids(void **state) {
     char before[3][17], key[17];
@@ -351,9 +364,17 @@ static void test_which_interfaces(void **state) {
     (void)state;
     add_container(host, ID_A, "web");
     publish(host, "0.0.0.0", 80, 80);
-    host->lab->links[ETH1 - 1].master = DOCKER0; /* a port of a bridge */
+    host->lab->links[ETH1 - 1].master = DOCKER0; /* a port of the engine's bridge */
+    host->lab->links[ETH1 - 1].kind = "veth";
     judge(host);
     assert_int_equal(host->result->exposures[0].n_reach, 1);
+    assert_string_equal(host->result->exposures[0].reach[0].interface, "eth0");
+    host->lab->links[ETH1 - 1].kind = ""; /* leads outside: so does the bridge */
+    judge(host);
+    assert_int_equal(host->result->exposures[0].n_reach, 2);
+    assert_string_equal(host->result->exposures[0].reach[0].interface, "docker0");
+    assert_string_equal(host->result->exposures[0].reach[0].zone, "public");
+    host->lab->links[ETH1 - 1].kind = "veth";
     host->lab->links[ETH0 - 1].up = false;
     judge(host);
     assert_int_equal(host->result->exposures[0].n_reach, 0);
@@ -466,6 +487,33 @@ static void test_what_is_unknown_is_open(void **state) {
     assert_string_equal(findings_text(host), "NG001 r high alert open web:80 public\n");
     assert_true(ng_result_has_open(host->result, NG_HIGH));
     assert_false(ng_result_has_open(host->result, NG_CRITICAL));
+}
+
+/* Where a rule may send packets anywhere, nothing is blocked for certain, whatever the exposure. */
+static void test_what_may_go_anywhere(void **state) {
+    _host_ host = host_new(QUIET);
+    (void)state;
+    RULE(host->lab, host->nat, UNKNOWN("dnat to a computed address"));
+    RULE(host->lab, host->nat, DROP);
+    add_container(host, ID_A, "web");
+    publish(host, "0.0.0.0", 80, 80);
+    assert_string_equal(exposures_text(host),
+                        "published tcp 0.0.0.0:80 web:80 [public eth0 unknown  maybe all] "
+                        "[public eth1 unknown  maybe all]\n");
+}
+
+static void test_dnat_to_one_of_several(void **state) {
+    _host_ host = host_new(QUIET);
+    struct ng_nat range = nat_to("172.17.0.200", 80);
+    (void)state;
+    range.addr_lo.value = 0xac110001; /* the first of the range is nobody's */
+    RULE(host->lab, host->nat, nat_op(host->lab, NG_OP_DNAT, range));
+    RULE(host->lab, host->forward, to(host->lab, "172.17.0.1"), DROP);
+    add_container(host, ID_A, "web");
+    publish(host, "0.0.0.0", 80, 80);
+    assert_string_equal(exposures_text(host),
+                        "published tcp 0.0.0.0:80 web:80 [public eth0 unknown  maybe all] "
+                        "[public eth1 unknown  maybe all]\n");
 }
 
 /* Closed by the guard's own table it stays a finding. */
@@ -586,6 +634,7 @@ int main(void) {
         cmocka_unit_test(test_source_ports),
         cmocka_unit_test(test_sockets),
         cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_a_service_beside_a_published_port),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_zones_first_match_wins),
         cmocka_unit_test(test_zones_and_source_validation),
@@ -599,6 +648,8 @@ int main(void) {
         cmocka_unit_test(test_host_services),
         cmocka_unit_test(test_what_is_closed_is_no_finding),
         cmocka_unit_test(test_what_is_unknown_is_open),
+        cmocka_unit_test(test_what_may_go_anywhere),
+        cmocka_unit_test(test_dnat_to_one_of_several),
         cmocka_unit_test(test_blocked_by_the_guard),
         cmocka_unit_test(test_exceptions),
         cmocka_unit_test(test_order),

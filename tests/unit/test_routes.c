@@ -60,7 +60,7 @@ static void a_route_is_read(void **state) {
     mnl_attr_put_u32(&answer.message, RTA_TABLE, 4000000000);
     mnl_attr_put_u32(&answer.message, RTA_PRIORITY, 100);
     mnl_attr_put_u32(&answer.message, RTA_OIF, 5);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), 0);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), 0);
     assert_string_equal(text(route.dst), "10.1.0.0");
     assert_int_equal(route.prefix_len, 16);
     assert_int_equal(route.type, NG_ROUTE_UNICAST);
@@ -72,7 +72,7 @@ static void a_route_is_read(void **state) {
 
     put_route(&answer, AF_INET6, NULL, 0);
     put_addr(&answer, RTA_GATEWAY, AF_INET6, "fe80::1");
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), 0);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), 0);
     assert_string_equal(text(route.dst), "::");
     assert_int_equal(route.table, RT_TABLE_MAIN);
     assert_true(route.has_gateway);
@@ -103,22 +103,26 @@ static void the_first_living_hop_counts(void **state) {
     put_hop(&answer, 4, 0, "192.0.2.1");
     put_hop(&answer, 5, 0, NULL);
     mnl_attr_nest_end(&answer.message, nest);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), 0);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), 0);
     assert_int_equal(route.oif, 4);
     assert_true(route.has_gateway);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 1, &route), 0);
+    assert_int_equal(route.oif, 5);
+    assert_string_equal(text(route.dst), "10.1.0.0");
+    assert_int_equal(ng_routes_decode_route(&answer.message, 2, &route), NG_ROUTES_NOT_ONE);
 
     put_route(&answer, AF_INET, "10.1.0.0", 16);
     nest = mnl_attr_nest_start(&answer.message, RTA_MULTIPATH);
     put_hop(&answer, 3, RTNH_F_DEAD, NULL);
     mnl_attr_nest_end(&answer.message, nest);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_NOT_ONE);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_NOT_ONE);
 
     put_route(&answer, AF_INET, "10.1.0.0", 16);
     nest = mnl_attr_nest_start(&answer.message, RTA_MULTIPATH);
     put_hop(&answer, 3, 0, NULL);
     mnl_attr_nest_end(&answer.message, nest);
     ((struct rtnexthop *)mnl_attr_get_payload(nest))->rtnh_len = 100;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), -EBADMSG);
 }
 
 static void what_is_no_route_of_the_table_is_left_out(void **state) {
@@ -127,20 +131,20 @@ static void what_is_no_route_of_the_table_is_left_out(void **state) {
 
     (void)state;
     put_route(&answer, AF_INET6, "2001:db8::1", 128)->rtm_flags = RTM_F_CLONED;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_NOT_ONE);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_NOT_ONE);
     put_route(&answer, AF_INET, "10.0.0.0", 8)->rtm_flags = RTNH_F_DEAD;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_NOT_ONE);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_NOT_ONE);
     put_route(&answer, AF_INET, "10.0.0.0", 8)->rtm_family = AF_BRIDGE;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_NOT_ONE);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_NOT_ONE);
     put_route(&answer, AF_INET, "10.0.0.0", 8)->rtm_tos = 0x10;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_LEFT_OUT);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_LEFT_OUT);
     put_route(&answer, AF_INET6, "2001:db8::", 32)->rtm_src_len = 64;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_LEFT_OUT);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_LEFT_OUT);
     put_route(&answer, AF_INET, "10.0.0.0", 8);
     mnl_attr_put_u32(&answer.message, RTA_NH_ID, 1);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), NG_ROUTES_LEFT_OUT);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), NG_ROUTES_LEFT_OUT);
     mnl_attr_put_u32(&answer.message, RTA_OIF, 1);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), 0);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), 0);
 }
 
 static void malformed_routes_are_refused(void **state) {
@@ -149,15 +153,15 @@ static void malformed_routes_are_refused(void **state) {
 
     (void)state;
     put_route(&answer, AF_INET, "10.0.0.0", 33);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), -EBADMSG);
     put_route(&answer, AF_INET, NULL, 8);
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), -EBADMSG);
     put_route(&answer, AF_INET6, NULL, 8);
     put_addr(&answer, RTA_DST, AF_INET, "10.0.0.0");
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), -EBADMSG);
     put_route(&answer, AF_INET, NULL, 0);
     answer.message.nlmsg_len -= 1;
-    assert_int_equal(ng_routes_decode_route(&answer.message, &route), -EBADMSG);
+    assert_int_equal(ng_routes_decode_route(&answer.message, 0, &route), -EBADMSG);
 }
 
 /* -- rules --------------------------------------------------------------------------- */
