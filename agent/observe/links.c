@@ -42,12 +42,12 @@ static int decode_sysctls(const struct nlattr *af_spec, const struct ng_links_al
     const struct nlattr *conf4[IFLA_INET_MAX + 1] = {0};
     const struct nlattr *conf6[IFLA_INET6_MAX + 1] = {0};
     uint32_t rp_filter;
-    int r = af_spec ? ng_netlink_nested(af_spec, families, AF_INET6) : 0;
+    int r = af_spec ? ng_attributes_in(af_spec, families, AF_INET6) : 0;
 
     if (r == 0 && families[AF_INET])
-        r = ng_netlink_nested(families[AF_INET], conf4, IFLA_INET_MAX);
+        r = ng_attributes_in(families[AF_INET], conf4, IFLA_INET_MAX);
     if (r == 0 && families[AF_INET6])
-        r = ng_netlink_nested(families[AF_INET6], conf6, IFLA_INET6_MAX);
+        r = ng_attributes_in(families[AF_INET6], conf6, IFLA_INET6_MAX);
     if (r < 0)
         return r;
 
@@ -64,11 +64,11 @@ static int decode_sysctls(const struct nlattr *af_spec, const struct ng_links_al
 
 static int decode_xdp(const struct nlattr *nest, bool *ret_attached) {
     const struct nlattr *attrs[IFLA_XDP_MAX + 1] = {0};
-    int r = nest ? ng_netlink_nested(nest, attrs, IFLA_XDP_MAX) : 0;
+    int r = nest ? ng_attributes_in(nest, attrs, IFLA_XDP_MAX) : 0;
 
     if (r == 0)
         *ret_attached =
-            ng_netlink_u8(attrs[IFLA_XDP_ATTACHED], XDP_ATTACHED_NONE) != XDP_ATTACHED_NONE;
+            ng_attribute_u8(attrs[IFLA_XDP_ATTACHED], XDP_ATTACHED_NONE) != XDP_ATTACHED_NONE;
     return r;
 }
 
@@ -88,9 +88,9 @@ int ng_links_decode_link(struct ng_arena *arena, const struct nlmsghdr *message,
 
     if (message->nlmsg_type != RTM_NEWLINK)
         return 1;
-    r = ng_netlink_attrs(message, sizeof(*header), attrs, IFLA_XDP);
+    r = ng_attributes_of(message, sizeof(*header), attrs, IFLA_XDP);
     if (r == 0 && attrs[IFLA_LINKINFO])
-        r = ng_netlink_nested(attrs[IFLA_LINKINFO], info, IFLA_INFO_KIND);
+        r = ng_attributes_in(attrs[IFLA_LINKINFO], info, IFLA_INFO_KIND);
     if (r == 0)
         r = decode_sysctls(attrs[IFLA_AF_SPEC], all, &link);
     if (r == 0)
@@ -106,7 +106,7 @@ int ng_links_decode_link(struct ng_arena *arena, const struct nlmsghdr *message,
     if (r < 0)
         return r;
     link.index = (uint32_t)header->ifi_index;
-    link.master = ng_netlink_u32(attrs[IFLA_MASTER], 0);
+    link.master = ng_attribute_u32(attrs[IFLA_MASTER], 0);
     link.type = header->ifi_type;
     link.up = header->ifi_flags & IFF_UP;
     link.loopback = header->ifi_flags & IFF_LOOPBACK;
@@ -123,7 +123,7 @@ int ng_links_decode_address(const struct nlmsghdr *message, struct ng_ifaddr *re
 
     if (message->nlmsg_type != RTM_NEWADDR)
         return 1;
-    r = ng_netlink_attrs(message, sizeof(*header), attrs, IFA_LOCAL);
+    r = ng_attributes_of(message, sizeof(*header), attrs, IFA_LOCAL);
     if (r < 0)
         return r;
     if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)

@@ -79,54 +79,6 @@ void ng_netlink_closep(struct ng_netlink **netlink) {
 
 /* -- bytes to messages --------------------------------------------------------------- */
 
-int ng_netlink_collect(const void *bytes, size_t len_bytes, const struct nlattr *ret_attrs[],
-                       unsigned max) {
-    const struct nlattr *attr = bytes;
-    size_t left = len_bytes;
-
-    memset(ret_attrs, 0, (max + 1) * sizeof(*ret_attrs));
-    while (left >= sizeof(*attr)) {
-        size_t step = MNL_ALIGN(attr->nla_len);
-
-        if (attr->nla_len < sizeof(*attr) || attr->nla_len > left)
-            return -EBADMSG;
-        if (mnl_attr_get_type(attr) <= max)
-            ret_attrs[mnl_attr_get_type(attr)] = attr;
-        if (step >= left)
-            return 0;
-        left -= step;
-        attr = (const struct nlattr *)(const void *)((const uint8_t *)attr + step);
-    }
-    return left == 0 ? 0 : -EBADMSG;
-}
-
-int ng_netlink_attrs(const struct nlmsghdr *message, size_t header_bytes,
-                     const struct nlattr *ret_attrs[], unsigned max) {
-    size_t skip = NLMSG_HDRLEN + MNL_ALIGN(header_bytes);
-
-    if (message->nlmsg_len < NLMSG_HDRLEN + header_bytes)
-        return -EBADMSG;
-    if (message->nlmsg_len < skip)
-        skip = message->nlmsg_len;
-    return ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, ret_attrs,
-                              max);
-}
-
-int ng_netlink_nested(const struct nlattr *nest, const struct nlattr *ret_attrs[], unsigned max) {
-    return ng_netlink_collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), ret_attrs,
-                              max);
-}
-
-uint8_t ng_netlink_u8(const struct nlattr *attr, uint8_t absent) {
-    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint8_t) ? mnl_attr_get_u8(attr)
-                                                                     : absent;
-}
-
-uint32_t ng_netlink_u32(const struct nlattr *attr, uint32_t absent) {
-    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr)
-                                                                      : absent;
-}
-
 /* The kernel's own words about an error: NLMSGERR_ATTR_MSG among the attributes that start
  * `skip` bytes into the message. */
 static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer, size_t size) {
@@ -135,8 +87,8 @@ static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer
     size_t len;
 
     if (!(message->nlmsg_flags & NLM_F_ACK_TLVS) || skip > message->nlmsg_len ||
-        ng_netlink_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, attrs,
-                           NLMSGERR_ATTR_MAX) < 0)
+        ng_attributes_collect((const uint8_t *)message + skip, message->nlmsg_len - skip, attrs,
+                              NLMSGERR_ATTR_MAX) < 0)
         return -ENODATA;
     text = attrs[NLMSGERR_ATTR_MSG];
     if (!text)

@@ -9,6 +9,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 
+#include "agent/observe/attributes.h"
 #include "netguard/base.h"
 
 struct ng_netlink;
@@ -61,19 +62,5 @@ struct ng_netlink_answer {
  * with, -EBADMSG for a malformed datagram, or what `each` returned. */
 int ng_netlink_walk(struct ng_netlink_answer *answer, const void *bytes, size_t len_bytes,
                     ng_netlink_each *each, void *context, struct ng_error *error) _must_check_;
-
-/* The attributes among some bytes, after a message's family header of `header_bytes`, or inside
- * a nested attribute, by type; types above `max` are left out, absent ones are NULL, of
- * repeated ones the last counts. -EBADMSG when they do not fill their place exactly. */
-int ng_netlink_collect(const void *bytes, size_t len_bytes, const struct nlattr *ret_attrs[],
-                       unsigned max) _must_check_;
-int ng_netlink_attrs(const struct nlmsghdr *message, size_t header_bytes,
-                     const struct nlattr *ret_attrs[], unsigned max) _must_check_;
-int ng_netlink_nested(const struct nlattr *nest, const struct nlattr *ret_attrs[],
-                      unsigned max) _must_check_;
-
-/* The value, or `absent` when there is no such attribute or it is too short for one. */
-uint8_t ng_netlink_u8(const struct nlattr *attr, uint8_t absent);
-uint32_t ng_netlink_u32(const struct nlattr *attr, uint32_t absent);
 
 #endif

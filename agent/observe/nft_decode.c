@@ -10,67 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- attributes ---------------------------------------------------------------------- */
-
-static int collect(const uint8_t *bytes, size_t len, const struct nlattr **table, uint16_t max) {
-    memset(table, 0, sizeof(*table) * (max + 1U));
-    while (len >= sizeof(struct nlattr)) {
-        const struct nlattr *attribute = (const struct nlattr *)bytes;
-        if (attribute->nla_len < sizeof(struct nlattr) || attribute->nla_len > len)
-            return -EBADMSG;
-        uint16_t type = attribute->nla_type & NLA_TYPE_MASK;
-        if (type <= max)
-            table[type] = attribute;
-        size_t step = MNL_ALIGN(attribute->nla_len);
-        if (step >= len)
-            return 0;
-        bytes += step;
-        len -= step;
-    }
-    return len == 0 ? 0 : -EBADMSG;
-}
-
-int ng_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t max) {
-    return collect(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), table, max);
-}
-
-int ng_list_check(const struct nlattr *list) {
-    const struct nlattr *none[1];
-    return ng_nested(list, none, 0);
-}
-
-int ng_attributes(const struct nlmsghdr *message, size_t header_len_bytes,
-                  const struct nlattr **table, uint16_t max) {
-    size_t skip = MNL_NLMSG_HDRLEN + MNL_ALIGN(header_len_bytes);
-    if (message->nlmsg_len < skip)
-        return -EBADMSG;
-    return collect((const uint8_t *)message + skip, message->nlmsg_len - skip, table, max);
-}
-
-uint32_t ng_attr_u32(const struct nlattr *attribute, uint32_t fallback) {
-    uint32_t value;
-    if (!attribute || mnl_attr_get_payload_len(attribute) != sizeof(value))
-        return fallback;
-    memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
-    return be32toh(value);
-}
-
-uint64_t ng_attr_u64(const struct nlattr *attribute, uint64_t fallback) {
-    uint64_t value;
-    if (!attribute || mnl_attr_get_payload_len(attribute) != sizeof(value))
-        return fallback;
-    memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
-    return be64toh(value);
-}
-
-const char *ng_attr_text(const struct nlattr *attribute) {
-    if (!attribute)
-        return NULL;
-    size_t len = mnl_attr_get_payload_len(attribute);
-    const char *text = mnl_attr_get_payload(attribute);
-    return len > 0 && memchr(text, '\0', len) ? text : NULL;
-}
-
 /* -- tables and chains --------------------------------------------------------------- */
 
 static int table_family(uint8_t nfproto, enum ng_table_family *ret_family) {
@@ -103,7 +42,7 @@ static int find_table(const struct decoder *decoder, const struct nlmsghdr *mess
                       const struct nlattr *name, uint32_t *ret_table) {
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
     enum ng_table_family family;
-    const char *text = ng_attr_text(name);
+    const char *text = ng_attribute_text(name);
     if (!text || table_family(header->nfgen_family, &family) < 0)
         return -EBADMSG;
     for (size_t i = 0; i < decoder->n_tables; i++)
@@ -118,10 +57,10 @@ static int add_table(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_TABLE_MAX + 1];
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
     enum ng_table_family family;
-    int r = ng_attributes(message, sizeof(*header), attributes, NFTA_TABLE_MAX);
+    int r = ng_attributes_of(message, sizeof(*header), attributes, NFTA_TABLE_MAX);
     if (r < 0)
         return r;
-    const char *name = ng_attr_text(attributes[NFTA_TABLE_NAME]);
+    const char *name = ng_attribute_text(attributes[NFTA_TABLE_NAME]);
     if (!name || table_family(header->nfgen_family, &family) < 0)
         return -EBADMSG;
 
@@ -133,7 +72,7 @@ static int add_table(struct decoder *decoder, const struct nlmsghdr *message) {
     *table = (struct ng_table){
         .family = family,
         .name = own,
-        .dormant = ng_attr_u32(attributes[NFTA_TABLE_FLAGS], 0) & NFT_TABLE_F_DORMANT,
+        .dormant = ng_attribute_be32(attributes[NFTA_TABLE_FLAGS], 0) & NFT_TABLE_F_DORMANT,
     };
     return 0;
 }
@@ -183,20 +122,20 @@ static int add_device(struct decoder *decoder, struct ng_chain *chain, size_t *c
 
 static int read_hook(struct decoder *decoder, struct ng_chain *chain, const struct nlattr *nest) {
     const struct nlattr *attributes[NFTA_HOOK_MAX + 1];
-    int r = ng_nested(nest, attributes, NFTA_HOOK_MAX);
+    int r = ng_attributes_in(nest, attributes, NFTA_HOOK_MAX);
     if (r < 0)
         return r;
     chain->base = true;
-    chain->priority = (int32_t)ng_attr_u32(attributes[NFTA_HOOK_PRIORITY], 0);
+    chain->priority = (int32_t)ng_attribute_be32(attributes[NFTA_HOOK_PRIORITY], 0);
     r = hook_of(decoder->tables[chain->table].family,
-                ng_attr_u32(attributes[NFTA_HOOK_HOOKNUM], UINT32_MAX), &chain->hook);
+                ng_attribute_be32(attributes[NFTA_HOOK_HOOKNUM], UINT32_MAX), &chain->hook);
     if (r < 0)
         return r;
 
     size_t capacity = 0;
     const struct nlattr *device;
     if (attributes[NFTA_HOOK_DEVS]) {
-        r = ng_list_check(attributes[NFTA_HOOK_DEVS]);
+        r = ng_attributes_check(attributes[NFTA_HOOK_DEVS]);
         if (r < 0)
             return r;
         mnl_attr_for_each_nested(device, attributes[NFTA_HOOK_DEVS]) {
@@ -213,12 +152,12 @@ static int read_hook(struct decoder *decoder, struct ng_chain *chain, const stru
 static int add_chain(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_CHAIN_MAX + 1];
     uint32_t table;
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
     if (r == 0)
         r = find_table(decoder, message, attributes[NFTA_CHAIN_TABLE], &table);
     if (r < 0)
         return r;
-    const char *name = ng_attr_text(attributes[NFTA_CHAIN_NAME]);
+    const char *name = ng_attribute_text(attributes[NFTA_CHAIN_NAME]);
     if (!name)
         return -EBADMSG;
 
@@ -231,8 +170,8 @@ static int add_chain(struct decoder *decoder, const struct nlmsghdr *message) {
     if (!attributes[NFTA_CHAIN_HOOK])
         return 0;
 
-    chain->policy_drop = ng_attr_u32(attributes[NFTA_CHAIN_POLICY], NF_ACCEPT) == NF_DROP;
-    const char *type = ng_attr_text(attributes[NFTA_CHAIN_TYPE]);
+    chain->policy_drop = ng_attribute_be32(attributes[NFTA_CHAIN_POLICY], NF_ACCEPT) == NF_DROP;
+    const char *type = ng_attribute_text(attributes[NFTA_CHAIN_TYPE]);
     if (type && strcmp(type, "nat") == 0)
         chain->type = NG_CHAIN_NAT;
     else if (type && strcmp(type, "route") == 0)
@@ -286,12 +225,12 @@ static int find_chain(const struct decoder *decoder, uint32_t table, const char 
 int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlattr *data,
                       struct ng_verdict *ret_verdict) {
     const struct nlattr *attributes[NFTA_VERDICT_MAX + 1];
-    int r = ng_nested(data, attributes, NFTA_VERDICT_MAX);
+    int r = ng_attributes_in(data, attributes, NFTA_VERDICT_MAX);
     if (r < 0)
         return r;
     if (!attributes[NFTA_VERDICT_CODE])
         return -EBADMSG;
-    int32_t code = (int32_t)ng_attr_u32(attributes[NFTA_VERDICT_CODE], 0);
+    int32_t code = (int32_t)ng_attribute_be32(attributes[NFTA_VERDICT_CODE], 0);
 
     struct ng_verdict verdict = {0};
     switch (code) {
@@ -310,7 +249,7 @@ int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlat
     case NFT_JUMP:
     case NFT_GOTO: {
         verdict.kind = code == NFT_JUMP ? NG_VERDICT_JUMP : NG_VERDICT_GOTO;
-        const char *chain = ng_attr_text(attributes[NFTA_VERDICT_CHAIN]);
+        const char *chain = ng_attribute_text(attributes[NFTA_VERDICT_CHAIN]);
         if (!chain)
             return -EBADMSG;
         r = find_chain(decoder, table, chain, &verdict.chain);
@@ -332,12 +271,12 @@ int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlat
 static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_RULE_MAX + 1];
     uint32_t table, chain;
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_RULE_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_RULE_MAX);
     if (r == 0)
         r = find_table(decoder, message, attributes[NFTA_RULE_TABLE], &table);
     if (r < 0)
         return r;
-    const char *chain_name = ng_attr_text(attributes[NFTA_RULE_CHAIN]);
+    const char *chain_name = ng_attribute_text(attributes[NFTA_RULE_CHAIN]);
     if (!chain_name)
         return -EBADMSG;
     r = find_chain(decoder, table, chain_name, &chain);
@@ -356,7 +295,7 @@ static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
         return -ENOMEM;
     *rule = (struct ng_rule){
         .chain = chain,
-        .handle = ng_attr_u64(attributes[NFTA_RULE_HANDLE], 0),
+        .handle = ng_attribute_be64(attributes[NFTA_RULE_HANDLE], 0),
         .ops = list.ops,
         .n_ops = list.count,
     };
@@ -390,7 +329,7 @@ typedef int (*message_fn)(struct decoder *decoder, const struct nlmsghdr *messag
 static int add_set(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_SET_MAX + 1];
     uint32_t table;
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
     if (r == 0)
         r = find_table(decoder, message, attributes[NFTA_SET_TABLE], &table);
     return r < 0 ? r : ng_decode_set(decoder, table, message);
@@ -399,7 +338,7 @@ static int add_set(struct decoder *decoder, const struct nlmsghdr *message) {
 static int add_set_elements(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_SET_ELEM_LIST_MAX + 1];
     uint32_t table;
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
     if (r == 0)
         r = find_table(decoder, message, attributes[NFTA_SET_ELEM_LIST_TABLE], &table);
     return r < 0 ? r : ng_decode_set_elements(decoder, table, message);

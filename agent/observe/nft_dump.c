@@ -40,11 +40,11 @@ static void put_request(union request *request, uint16_t type, uint8_t family) {
 
 static int take_generation(const struct nlmsghdr *message, void *context) {
     const struct nlattr *attrs[NFTA_GEN_MAX + 1];
-    int r = ng_netlink_attrs(message, sizeof(struct nfgenmsg), attrs, NFTA_GEN_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attrs, NFTA_GEN_MAX);
 
     if (r < 0 || !attrs[NFTA_GEN_ID])
         return -EBADMSG;
-    *(uint32_t *)context = ntohl(ng_netlink_u32(attrs[NFTA_GEN_ID], 0));
+    *(uint32_t *)context = ntohl(ng_attribute_u32(attrs[NFTA_GEN_ID], 0));
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int dump_elements(struct ng_netlink *netlink, const struct nlmsghdr *set,
     const struct nlattr *attrs[NFTA_SET_NAME + 1];
     struct ng_error refused = {0};
     union request request;
-    int r = ng_netlink_attrs(set, sizeof(*header), attrs, NFTA_SET_NAME);
+    int r = ng_attributes_of(set, sizeof(*header), attrs, NFTA_SET_NAME);
 
     if (r < 0 || !attrs[NFTA_SET_TABLE] || !attrs[NFTA_SET_NAME])
         return ng_error_set(error, -EBADMSG, SOURCE, "cannot read sets: one has no name");

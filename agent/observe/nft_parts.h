@@ -6,6 +6,7 @@
  * rules), nft_expr.c (expressions of one rule), nft_set.c (sets and maps), xt_decode.c
  * (iptables' extensions inside nf_tables rules). */
 
+#include "agent/observe/attributes.h"
 #include "netguard/ruleset.h"
 
 #include <libmnl/libmnl.h>
@@ -114,19 +115,5 @@ int ng_set_understand(struct decoder *decoder, struct raw_set *set, const struct
 /* NFTA_DATA_VERDICT to a verdict; the chain is looked up in `table`. -EBADMSG. */
 int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlattr *data,
                       struct ng_verdict *ret_verdict) _must_check_;
-
-/* Nested attributes into a table by type; types above `max` are ignored, as the kernel may
- * add some. -EBADMSG when they do not fit their parent. */
-int ng_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t max) _must_check_;
-int ng_attributes(const struct nlmsghdr *message, size_t header_len_bytes,
-                  const struct nlattr **table, uint16_t max) _must_check_;
-/* Does a list of attributes fill its parent to the end? mnl_attr_for_each_nested stops without
- * a word where one is torn, and a rule without its last expression says something else. */
-int ng_list_check(const struct nlattr *list) _must_check_;
-/* A number in network order, as all nf_tables attributes are; `fallback` when absent. */
-uint32_t ng_attr_u32(const struct nlattr *attribute, uint32_t fallback);
-uint64_t ng_attr_u64(const struct nlattr *attribute, uint64_t fallback);
-/* A NUL-terminated string inside the message, or NULL. */
-const char *ng_attr_text(const struct nlattr *attribute);
 
 #endif

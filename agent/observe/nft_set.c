@@ -13,10 +13,10 @@ enum { KEY_MAX_BYTES = 64 };
 
 int ng_decode_set(struct decoder *decoder, uint32_t table, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_SET_MAX + 1];
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
     if (r < 0)
         return r;
-    const char *name = ng_attr_text(attributes[NFTA_SET_NAME]);
+    const char *name = ng_attribute_text(attributes[NFTA_SET_NAME]);
     if (!name)
         return -EBADMSG;
     struct raw_set *set =
@@ -27,8 +27,8 @@ int ng_decode_set(struct decoder *decoder, uint32_t table, const struct nlmsghdr
     *set = (struct raw_set){
         .table = table,
         .name = own,
-        .flags = ng_attr_u32(attributes[NFTA_SET_FLAGS], 0),
-        .key_len_bytes = ng_attr_u32(attributes[NFTA_SET_KEY_LEN], 0),
+        .flags = ng_attribute_be32(attributes[NFTA_SET_FLAGS], 0),
+        .key_len_bytes = ng_attribute_be32(attributes[NFTA_SET_KEY_LEN], 0),
     };
     return set->key_len_bytes > 0 && set->key_len_bytes <= KEY_MAX_BYTES ? 0 : -EBADMSG;
 }
@@ -68,7 +68,7 @@ struct raw_set *ng_set_find(struct decoder *decoder, uint32_t table, const char 
 /* NFTA_SET_ELEM_KEY and its kin hold one NFTA_DATA_VALUE. */
 static int data_value(const struct nlattr *nest, const uint8_t **ret_bytes, uint16_t *ret_len) {
     const struct nlattr *attributes[NFTA_DATA_MAX + 1];
-    int r = ng_nested(nest, attributes, NFTA_DATA_MAX);
+    int r = ng_attributes_in(nest, attributes, NFTA_DATA_MAX);
     if (r < 0)
         return r;
     const struct nlattr *value = attributes[NFTA_DATA_VALUE];
@@ -82,7 +82,7 @@ static int data_value(const struct nlattr *nest, const uint8_t **ret_bytes, uint
 static int element_data(struct decoder *decoder, uint32_t table, const struct nlattr *nest,
                         struct raw_element *element) {
     const struct nlattr *attributes[NFTA_DATA_MAX + 1];
-    int r = ng_nested(nest, attributes, NFTA_DATA_MAX);
+    int r = ng_attributes_in(nest, attributes, NFTA_DATA_MAX);
     if (r < 0)
         return r;
     if (attributes[NFTA_DATA_VERDICT]) {
@@ -94,10 +94,10 @@ static int element_data(struct decoder *decoder, uint32_t table, const struct nl
 
 static int add_element(struct decoder *decoder, struct raw_set *set, const struct nlattr *nest) {
     const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1];
-    int r = ng_nested(nest, attributes, NFTA_SET_ELEM_MAX);
+    int r = ng_attributes_in(nest, attributes, NFTA_SET_ELEM_MAX);
     if (r < 0)
         return r;
-    uint32_t flags = ng_attr_u32(attributes[NFTA_SET_ELEM_FLAGS], 0);
+    uint32_t flags = ng_attribute_be32(attributes[NFTA_SET_ELEM_FLAGS], 0);
     struct raw_element element = {
         .interval_end = flags & NFT_SET_ELEM_INTERVAL_END,
         .catch_all = flags & NFT_SET_ELEM_CATCHALL,
@@ -136,17 +136,17 @@ static int add_element(struct decoder *decoder, struct raw_set *set, const struc
 int ng_decode_set_elements(struct decoder *decoder, uint32_t table,
                            const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_SET_ELEM_LIST_MAX + 1];
-    int r = ng_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
+    int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
     if (r < 0)
         return r;
-    const char *name = ng_attr_text(attributes[NFTA_SET_ELEM_LIST_SET]);
+    const char *name = ng_attribute_text(attributes[NFTA_SET_ELEM_LIST_SET]);
     struct raw_set *set = name ? ng_set_find(decoder, table, name) : NULL;
     if (!set)
         return -EBADMSG;
     const struct nlattr *list = attributes[NFTA_SET_ELEM_LIST_ELEMENTS];
     if (!list)
         return 0;
-    r = ng_list_check(list);
+    r = ng_attributes_check(list);
     if (r < 0)
         return r;
     const struct nlattr *element;

@@ -47,9 +47,9 @@ static int gap_for(struct observation *observation, const char *source, int code
     const char *message = error->message[0] ? error->message : strerror(-code);
     /* Which socket or file it was, where the name of the part does not say it. */
     bool place = error->source[0] && strcmp(error->source, source) != 0;
-    return add_gap(observation, source,
-                   ng_arena_printf(arena, "%s%s%s", place ? error->source : "",
-                                   place ? ": " : "", message));
+    return add_gap(
+        observation, source,
+        ng_arena_printf(arena, "%s%s%s", place ? error->source : "", place ? ": " : "", message));
 }
 
 /* -- the engine ---------------------------------------------------------------------- */

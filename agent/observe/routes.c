@@ -39,7 +39,7 @@ static int decode_addr(const struct nlattr *attr, uint8_t family, unsigned len,
 
 static int decode_hop(const struct rtnexthop *hop, struct ng_route *route) {
     const struct nlattr *attrs[RTA_VIA + 1];
-    int r = ng_netlink_collect(hop + 1, hop->rtnh_len - sizeof(*hop), attrs, RTA_VIA);
+    int r = ng_attributes_collect(hop + 1, hop->rtnh_len - sizeof(*hop), attrs, RTA_VIA);
 
     if (r < 0)
         return r;
@@ -78,7 +78,7 @@ int ng_routes_decode_route(const struct nlmsghdr *message, size_t hop, struct ng
 
     if (message->nlmsg_type != RTM_NEWROUTE)
         return NG_ROUTES_NOT_ONE;
-    r = ng_netlink_attrs(message, sizeof(*header), attrs, RTA_NH_ID);
+    r = ng_attributes_of(message, sizeof(*header), attrs, RTA_NH_ID);
     if (r < 0)
         return r;
     family = family_of(header->rtm_family);
@@ -96,9 +96,9 @@ int ng_routes_decode_route(const struct nlmsghdr *message, size_t hop, struct ng
     route.type = header->rtm_type;
     route.scope = header->rtm_scope;
     route.has_gateway = attrs[RTA_GATEWAY] || attrs[RTA_VIA];
-    route.table = ng_netlink_u32(attrs[RTA_TABLE], header->rtm_table);
-    route.priority = ng_netlink_u32(attrs[RTA_PRIORITY], 0);
-    route.oif = ng_netlink_u32(attrs[RTA_OIF], 0);
+    route.table = ng_attribute_u32(attrs[RTA_TABLE], header->rtm_table);
+    route.priority = ng_attribute_u32(attrs[RTA_PRIORITY], 0);
+    route.oif = ng_attribute_u32(attrs[RTA_OIF], 0);
     if (attrs[RTA_MULTIPATH]) {
         r = decode_hops(attrs[RTA_MULTIPATH], hop, &route);
         if (r != 0)
@@ -134,7 +134,7 @@ static bool has_other_selectors(const struct fib_rule_hdr *header,
             break;
         case FRA_SUPPRESS_PREFIXLEN:
         case FRA_SUPPRESS_IFGROUP:
-            if (ng_netlink_u32(attrs[type], UINT32_MAX) != UINT32_MAX)
+            if (ng_attribute_u32(attrs[type], UINT32_MAX) != UINT32_MAX)
                 return true;
             break;
         default:
@@ -160,7 +160,7 @@ int ng_routes_decode_rule(struct ng_arena *arena, const struct nlmsghdr *message
 
     if (message->nlmsg_type != RTM_NEWRULE)
         return NG_ROUTES_NOT_ONE;
-    r = ng_netlink_attrs(message, sizeof(*header), attrs, RULE_ATTRS);
+    r = ng_attributes_of(message, sizeof(*header), attrs, RULE_ATTRS);
     if (r < 0)
         return r;
     rule.family = family_of(header->family);
@@ -182,10 +182,10 @@ int ng_routes_decode_rule(struct ng_arena *arena, const struct nlmsghdr *message
     rule.action = header->action;
     rule.invert = header->flags & FIB_RULE_INVERT;
     rule.other_selectors = has_other_selectors(header, attrs);
-    rule.priority = ng_netlink_u32(attrs[FRA_PRIORITY], 0);
-    rule.table = ng_netlink_u32(attrs[FRA_TABLE], header->table);
-    rule.fwmark = ng_netlink_u32(attrs[FRA_FWMARK], 0);
-    rule.fwmask = ng_netlink_u32(attrs[FRA_FWMASK], 0);
+    rule.priority = ng_attribute_u32(attrs[FRA_PRIORITY], 0);
+    rule.table = ng_attribute_u32(attrs[FRA_TABLE], header->table);
+    rule.fwmark = ng_attribute_u32(attrs[FRA_FWMARK], 0);
+    rule.fwmask = ng_attribute_u32(attrs[FRA_FWMASK], 0);
     *ret_rule = rule;
     return 0;
 }

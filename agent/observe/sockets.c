@@ -69,7 +69,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
 
     if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY)
         return 0;
-    r = ng_netlink_attrs(message, sizeof(*body), attrs, INET_DIAG_LOCALS);
+    r = ng_attributes_of(message, sizeof(*body), attrs, INET_DIAG_LOCALS);
     if (r < 0)
         return r;
     if (body->idiag_family != AF_INET && body->idiag_family != AF_INET6)
@@ -84,7 +84,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
     socket.listener.port = ntohs(body->id.idiag_sport);
     socket.listener.proto = proto;
     socket.listener.v6only =
-        body->idiag_family == AF_INET6 && ng_netlink_u8(attrs[INET_DIAG_SKV6ONLY], 0) != 0;
+        body->idiag_family == AF_INET6 && ng_attribute_u8(attrs[INET_DIAG_SKV6ONLY], 0) != 0;
     socket.listener.link = body->id.idiag_if;
     if (proto == NG_SCTP && attrs[INET_DIAG_LOCALS])
         return add_each_local(sockets, socket, attrs[INET_DIAG_LOCALS]);

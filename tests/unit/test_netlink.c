@@ -243,21 +243,21 @@ static void attributes_fill_their_place(void **state) {
     const struct nlattr *found[4];
 
     (void)state;
-    assert_int_equal(ng_netlink_collect(&attrs, sizeof(attrs), found, 3), 0);
-    assert_int_equal(ng_netlink_u32(found[1], 0), 0x01020304);
-    assert_int_equal(ng_netlink_u8(found[2], 0), 9);
-    assert_int_equal(ng_netlink_u32(found[2], 42), 42);
+    assert_int_equal(ng_attributes_collect(&attrs, sizeof(attrs), found, 3), 0);
+    assert_int_equal(ng_attribute_u32(found[1], 0), 0x01020304);
+    assert_int_equal(ng_attribute_u8(found[2], 0), 9);
+    assert_int_equal(ng_attribute_u32(found[2], 42), 42);
     assert_null(found[0]);
     assert_null(found[3]);
-    assert_int_equal(ng_netlink_u32(found[3], 43), 43);
+    assert_int_equal(ng_attribute_u32(found[3], 43), 43);
 
     /* The padding of the last attribute may be cut, the attribute not. */
-    assert_int_equal(ng_netlink_collect(&attrs, 13, found, 3), 0);
-    assert_int_equal(ng_netlink_collect(&attrs, 12, found, 3), -EBADMSG);
-    assert_int_equal(ng_netlink_collect(&attrs, 10, found, 3), -EBADMSG);
+    assert_int_equal(ng_attributes_collect(&attrs, 13, found, 3), 0);
+    assert_int_equal(ng_attributes_collect(&attrs, 12, found, 3), -EBADMSG);
+    assert_int_equal(ng_attributes_collect(&attrs, 10, found, 3), -EBADMSG);
     attrs.first.nla_len = 3;
-    assert_int_equal(ng_netlink_collect(&attrs, sizeof(attrs), found, 3), -EBADMSG);
-    assert_int_equal(ng_netlink_collect(&attrs, 0, found, 3), 0);
+    assert_int_equal(ng_attributes_collect(&attrs, sizeof(attrs), found, 3), -EBADMSG);
+    assert_int_equal(ng_attributes_collect(&attrs, 0, found, 3), 0);
 }
 
 /* -- against the kernel -------------------------------------------------------------- */
