@@ -579,7 +579,9 @@ static int route(struct walk *walk, struct flow flow) {
     struct ng_route_result results[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(walk->place.state->world, &query, results, NG_ROUTES_MAX);
     if (n > 1)
-        r = add_undecided(walk, NULL, NG_NONE, "routing by source, mark or port, or to one of several hops", flow.region);
+        r = add_undecided(walk, NULL, NG_NONE,
+                          "routing by source, mark or port, or to one of several hops",
+                          flow.region);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = route_one(walk, &flow, &results[i]);
     return r;

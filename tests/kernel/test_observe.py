@@ -272,23 +272,25 @@ TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5,
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 
 
-def told_route(route, family):
+def told_routes(route, family):
+    """A route as often as it has hops, each as the world tells it."""
     dst = route["dst"]
     if dst == "default":
         dst = "0.0.0.0/0" if family == "-4" else "::/0"
     if "/" not in dst:
         dst += "/32" if family == "-4" else "/128"
-    hop = route["nexthops"][0] if "nexthops" in route else route
     table = route.get("table", "main")
-    return (dst, TYPES[route.get("type", "unicast")], TABLES.get(table) or int(table),
-            route.get("metric", 0), hop.get("dev"), "gateway" in hop or "via" in hop,
-            SCOPES[route.get("scope", "global")] if family == "-4" else 0)
+    return [(dst, TYPES[route.get("type", "unicast")], TABLES.get(table) or int(table),
+             route.get("metric", 0), hop.get("dev"), "gateway" in hop or "via" in hop,
+             SCOPES[route.get("scope", "global")] if family == "-4" else 0)
+            for hop in route.get("nexthops", [route])]
 
 
 def test_routes(world):
     names = link_names(world)
-    told = [told_route(route, family) for family in ("-4", "-6")
-            for route in run_json("ip", family, "-j", "-d", "route", "show", "table", "all")]
+    told = [told for family in ("-4", "-6")
+            for route in run_json("ip", family, "-j", "-d", "route", "show", "table", "all")
+            for told in told_routes(route, family)]
     equal("routes",
           [(f"{r['dst']}/{r['prefix_len']}", r["type"], r["table"], r["priority"],
             names.get(r["oif"]), r["has_gateway"], r["scope"]) for r in world["routes"]], told)

@@ -438,10 +438,8 @@ static inline const char *region_text(struct lab *lab, struct ng_region region, 
 static inline const char *outcome_text(struct lab *lab, const struct ng_outcome *outcome,
                                        uint8_t family) {
     static const char *const fates[] = {
-        [NG_FATE_DROPPED] = "dropped",
-        [NG_FATE_NO_ROUTE] = "no-route",
-        [NG_FATE_LOCAL] = "local",
-        [NG_FATE_FORWARDED] = "forwarded",
+        [NG_FATE_DROPPED] = "dropped",   [NG_FATE_NO_ROUTE] = "no-route",
+        [NG_FATE_LOCAL] = "local",       [NG_FATE_FORWARDED] = "forwarded",
         [NG_FATE_ANYWHERE] = "anywhere",
     };
     char buffer[NG_ADDR_TEXT];

@@ -776,9 +776,10 @@ static void test_routing_by_mark(void **state) {
     assert_string_equal(ask(lab, ETH0, "172.17.0.2", NG_TCP, 80),
                         "forwarded docker0 0.0.0.0/1; forwarded eth1 128.0.0.0/1");
     RULE(lab, mangle, from(lab, "128.0.0.0/1"), (struct ng_op){.kind = NG_OP_SET_MARK});
-    assert_string_equal(ask(lab, ETH0, "172.17.0.2", NG_TCP, 80),
-                        "forwarded docker0 0.0.0.0/1; forwarded eth1 128.0.0.0/1; forwarded "
-                        "docker0 128.0.0.0/1 ? routing by source, mark or port, or to one of several hops");
+    assert_string_equal(
+        ask(lab, ETH0, "172.17.0.2", NG_TCP, 80),
+        "forwarded docker0 0.0.0.0/1; forwarded eth1 128.0.0.0/1; forwarded "
+        "docker0 128.0.0.0/1 ? routing by source, mark or port, or to one of several hops");
 }
 
 static void test_no_way_out(void **state) {
