@@ -3,7 +3,7 @@
 """What is observed equals what ip, ss and nft say, in a network namespace made for it.
 
     test_observe.py NETGUARD...     the command line that prints a snapshot of this host
-                                    (default: netguard snapshot)
+                                    (default: $NETGUARD snapshot)
 
 Needs root, iproute2, nftables and iptables-nft. Prints TAP. Everything it makes lives in
 namespaces of its own and goes with its processes.
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-NETGUARD = sys.argv[1:] or ["netguard", "snapshot"]
+NETGUARD = sys.argv[1:] or [os.path.abspath(os.environ["NETGUARD"]), "snapshot"]
 INSIDE = "NETGUARD_TEST_OBSERVE_INSIDE"
 
 
