@@ -45,30 +45,40 @@ static void put_escaped(FILE *out, uint32_t code) {
         fprintf(out, "\\u%04" PRIx32, code);
 }
 
+/* Printable ASCII that JSON takes as it is: nearly all there ever is. */
+static bool is_plain(char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 /* Escapes more than JSON asks for: people read these documents on terminals too. */
 static void put_string(struct json *json, const char *text) {
     const char *start = text;
 
     separate(json);
     putc_unlocked('"', json->out);
-    while (*text) {
+    for (;;) {
         uint32_t code;
+
+        while (is_plain(*text))
+            text++;
+        if (!*text)
+            break;
         size_t len = ng_char_decode(text, &code);
 
         if (code == '"' || code == '\\' || ng_char_is_hostile(code)) {
-            fwrite(start, 1, (size_t)(text - start), json->out);
+            fwrite_unlocked(start, 1, (size_t)(text - start), json->out);
             put_escaped(json->out, code);
             start = text + len;
         }
         text += len;
     }
-    fwrite(start, 1, (size_t)(text - start), json->out);
+    fwrite_unlocked(start, 1, (size_t)(text - start), json->out);
     putc_unlocked('"', json->out);
 }
 
 static void put_null(struct json *json) {
     separate(json);
-    fputs("null", json->out);
+    fputs_unlocked("null", json->out);
 }
 
 static void put_string_or_null(struct json *json, const char *text) {
@@ -105,8 +115,8 @@ static void put_addr_or_null(struct json *json, struct ng_addr addr) {
 static void put_key(struct json *json, const char *key) {
     separate(json);
     putc_unlocked('"', json->out);
-    fputs(key, json->out);
-    fputs("\":", json->out);
+    fputs_unlocked(key, json->out);
+    fputs_unlocked("\":", json->out);
     json->comma = false;
 }
 

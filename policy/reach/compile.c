@@ -90,12 +90,12 @@ static int index_chain(struct ng_engine_state *state, const struct ng_chain *cha
     return 0;
 }
 
-static size_t key_bound(const struct chain_index *index, const struct rule_key *key, bool upper) {
+/* The first key that is not less. */
+static size_t find_key(const struct chain_index *index, const struct rule_key *key) {
     size_t lo = 0, hi = index->n_keys;
     while (lo < hi) {
         size_t middle = lo + (hi - lo) / 2;
-        int order = compare_key(&index->keys[middle], key);
-        if (order < 0 || (upper && order == 0))
+        if (compare_key(&index->keys[middle], key) < 0)
             lo = middle + 1;
         else
             hi = middle;
@@ -103,36 +103,43 @@ static size_t key_bound(const struct chain_index *index, const struct rule_key *
     return lo;
 }
 
+/* The rule at `at`, if its key is still that of the run. */
+static uint32_t rule_of_run(const struct chain_index *index, const struct rule_key *key,
+                            size_t at) {
+    return at < index->n_keys && compare_key(&index->keys[at], key) == 0 ? index->keys[at].rule
+                                                                         : NG_NONE;
+}
+
 void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 daddr,
                    uint32_t dport, struct rule_walk *ret_walk) {
     const struct ng_chain *of = &state->ruleset->chains[chain];
-    *ret_walk = (struct rule_walk){
-        .index = &state->indexes[chain],
-        .next = (uint32_t)of->first_rule,
-        .end = (uint32_t)(of->first_rule + of->n_rules),
-    };
-    if (!ret_walk->index->keys)
+    const struct chain_index *index = &state->indexes[chain];
+    ret_walk->index = index;
+    ret_walk->next = (uint32_t)of->first_rule;
+    ret_walk->end = (uint32_t)(of->first_rule + of->n_rules);
+    if (!index->keys)
         return;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(ret_walk->runs); i++) {
         struct rule_key key = {
             .any_addr = i & 1, .daddr = daddr, .dport = i & 2 ? ANY_PORT : dport};
-        ret_walk->at[i] = key_bound(ret_walk->index, &key, false);
-        ret_walk->stop[i] = key_bound(ret_walk->index, &key, true);
+        size_t at = find_key(index, &key);
+        ret_walk->runs[i].key = key;
+        ret_walk->runs[i].at = at;
+        ret_walk->runs[i].rule = rule_of_run(index, &key, at);
     }
 }
 
 uint32_t ng_walk_next(struct rule_walk *walk) {
     if (!walk->index->keys)
         return walk->next < walk->end ? walk->next++ : NG_NONE;
-    unsigned best = 4;
-    uint32_t rule = NG_NONE;
-    for (unsigned i = 0; i < 4; i++)
-        if (walk->at[i] < walk->stop[i] && walk->index->keys[walk->at[i]].rule < rule) {
+    unsigned best = 0;
+    for (unsigned i = 1; i < ARRAY_SIZE(walk->runs); i++)
+        if (walk->runs[i].rule < walk->runs[best].rule)
             best = i;
-            rule = walk->index->keys[walk->at[i]].rule;
-        }
-    if (best < 4)
-        walk->at[best]++;
+    uint32_t rule = walk->runs[best].rule;
+    if (rule != NG_NONE)
+        walk->runs[best].rule =
+            rule_of_run(walk->index, &walk->runs[best].key, ++walk->runs[best].at);
     return rule;
 }
 

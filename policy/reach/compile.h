@@ -47,8 +47,13 @@ struct ng_engine_state {
 /* Rules of a chain that can match a packet for `daddr` and `dport`, in order. */
 struct rule_walk {
     const struct chain_index *index;
-    uint32_t next, end;    /* of a chain without index */
-    size_t at[4], stop[4]; /* runs of equal keys that apply */
+    uint32_t next, end; /* of a chain without index */
+    /* Up to four runs of equal keys apply: for this address or any, this port or any. */
+    struct {
+        struct rule_key key;
+        size_t at;
+        uint32_t rule; /* the next one of the run, NG_NONE: at its end */
+    } runs[4];
 };
 
 void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 daddr,

@@ -82,9 +82,14 @@ static int combine(struct ng_arena *arena, struct ng_region a, struct ng_region 
     return 0;
 }
 
+/* A test on what is concrete hands the set in hand back as it is: then nothing needs comparing. */
+static bool is_same(struct ng_region a, struct ng_region b) {
+    return a.bands == b.bands && a.count == b.count;
+}
+
 int ng_region_union(struct ng_arena *arena, struct ng_region a, struct ng_region b,
                     struct ng_region *ret_region) {
-    if (!a.count || !b.count) {
+    if (!a.count || !b.count || is_same(a, b)) {
         *ret_region = a.count ? a : b;
         return 0;
     }
@@ -97,6 +102,10 @@ int ng_region_intersect(struct ng_arena *arena, struct ng_region a, struct ng_re
         *ret_region = (struct ng_region){0};
         return 0;
     }
+    if (is_same(a, b)) {
+        *ret_region = a;
+        return 0;
+    }
     return combine(arena, a, b, ng_addrset_intersect, ret_region);
 }
 
@@ -104,6 +113,10 @@ int ng_region_subtract(struct ng_arena *arena, struct ng_region a, struct ng_reg
                        struct ng_region *ret_region) {
     if (!a.count || !b.count) {
         *ret_region = a;
+        return 0;
+    }
+    if (is_same(a, b)) {
+        *ret_region = (struct ng_region){0};
         return 0;
     }
     return combine(arena, a, b, ng_addrset_subtract, ret_region);
