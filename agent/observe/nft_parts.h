@@ -19,7 +19,7 @@ struct raw_element {
     uint16_t data_len_bytes;
     const uint8_t *data;       /* of a map */
     struct ng_verdict verdict; /* of a verdict map */
-    bool interval_end, catch_all, expires, has_verdict;
+    bool interval_end, catch_all, expires;
 };
 
 struct raw_set {

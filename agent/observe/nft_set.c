@@ -85,10 +85,8 @@ static int element_data(struct decoder *decoder, uint32_t table, const struct nl
     int r = ng_attributes_in(nest, attributes, NFTA_DATA_MAX);
     if (r < 0)
         return r;
-    if (attributes[NFTA_DATA_VERDICT]) {
-        element->has_verdict = true;
+    if (attributes[NFTA_DATA_VERDICT])
         return ng_decode_verdict(decoder, table, attributes[NFTA_DATA_VERDICT], &element->verdict);
-    }
     return data_value(nest, &element->data, &element->data_len_bytes);
 }
 

@@ -57,7 +57,7 @@ static const char *particulars(struct ng_sheet *sheet, const struct ng_engine *e
     return text;
 }
 
-/* The containers that an outsider cannot get at, and that share nobody's network either. */
+/* The containers of which no exposure speaks, and that share nobody's network either. */
 static const char *without_ports(struct ng_sheet *sheet, const struct ng_engine *engine,
                                  const bool *exposed) {
     struct ng_layout *layout = &sheet->layout;

@@ -214,11 +214,16 @@ static const char *fix_socket(struct ng_arena *arena, const struct offence *offe
         exposure->kind == NG_KIND_HOST_NETWORK
             ? "\nor give the container a network of its own in place of --net host"
             : "";
+    const char *command = "";
+    if (exposure->ufw != NG_FIREWALL_ABSENT) /* else it would change nothing */
+        command = ng_arena_printf(arena, ": ufw deny %u/%s", exposure->host_port,
+                                  ng_proto_text(exposure->proto));
+    if (!command)
+        return NULL;
     return ng_arena_printf(arena,
                            "let %s listen on 127.0.0.1 or a private address only\n"
-                           "or close it in the host's firewall, which sees this traffic: "
-                           "ufw deny %u/%s%s",
-                           name, exposure->host_port, ng_proto_text(exposure->proto), alternative);
+                           "or close it in the host's firewall, which sees this traffic%s%s",
+                           name, command, alternative);
 }
 
 static const char *fix(struct ng_arena *arena, const struct offence *offence,

@@ -96,6 +96,7 @@ static const char *blindness(const struct ng_world *world) {
     return NULL;
 }
 
+/* Into a chain of such a name, that is, with rules in it. */
 static bool jumps_to(const struct ng_ruleset *ruleset, const struct ng_chain *chain,
                      const char *prefix) {
     for (size_t i = 0; i < chain->n_rules; i++) {
@@ -104,16 +105,18 @@ static bool jumps_to(const struct ng_ruleset *ruleset, const struct ng_chain *ch
             const struct ng_op *op = &rule->ops[k];
             bool jump = op->kind == NG_OP_VERDICT && (op->verdict.kind == NG_VERDICT_JUMP ||
                                                       op->verdict.kind == NG_VERDICT_GOTO);
-            if (jump &&
-                strncmp(ruleset->chains[op->verdict.chain].name, prefix, strlen(prefix)) == 0)
+            if (!jump)
+                continue;
+            const struct ng_chain *to = &ruleset->chains[op->verdict.chain];
+            if (to->n_rules && strncmp(to->name, prefix, strlen(prefix)) == 0)
                 return true;
         }
     }
     return false;
 }
 
-/* ufw is in force where the input chain leads into its chains ("ufw-…", "ufw6-…"), firewalld
- * where its table is. */
+/* ufw is in force where the input chain leads into its chains ("ufw-…", "ufw6-…") and there are
+ * rules in one (`ufw disable` leaves them behind empty), firewalld where its table is. */
 static void find_host_firewalls(struct judgement *judgement) {
     const struct ng_ruleset *ruleset = judgement->ruleset;
     for (size_t i = 0; i < ruleset->n_chains; i++) {

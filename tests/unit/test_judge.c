@@ -627,6 +627,22 @@ static void test_ufw(void **state) {
     assert_int_equal(host->result->exposures[0].firewalld, NG_FIREWALL_ABSENT);
 }
 
+/* `ufw disable` leaves its chains and the way into them behind. */
+static void test_ufw_disabled(void **state) {
+    _host_ host = host_new("version: 1\nrules: [{id: no-web, deny: [80]}]\n");
+    (void)state;
+    uint32_t own = table(host->lab, NG_TABLE_IP, "filter");
+    uint32_t input = base_chain(host->lab, own, "INPUT", NG_HOOK_INPUT, NG_CHAIN_FILTER, 1, false);
+    uint32_t ufw = chain(host->lab, own, "ufw-before-input");
+    RULE(host->lab, input, JUMP(ufw));
+    listen_on(host, "0.0.0.0", 80, "httpd", NULL);
+    judge(host);
+    assert_int_equal(host->result->exposures[0].ufw, NG_FIREWALL_ABSENT);
+    assert_int_equal(host->result->n_findings, 1);
+    assert_null(strstr(host->result->findings[0].message, "ufw"));
+    assert_null(strstr(host->result->findings[0].fix, "ufw"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_published),
@@ -656,6 +672,7 @@ int main(void) {
         cmocka_unit_test(test_blind),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_ufw),
+        cmocka_unit_test(test_ufw_disabled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
