@@ -13,7 +13,8 @@ enum {
     ERROR_BYTES = 64 * 1024, /* an honest one is one sentence */
 };
 
-#define OPTION_BRIDGE "com.docker.network.bridge.name"
+#define OPTION_BRIDGE       "com.docker.network.bridge.name"
+#define OPTION_GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv" /* and 4 or 6 */
 
 /* -- version ------------------------------------------------------------------------- */
 
@@ -185,6 +186,19 @@ int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
 
 /* -- networks ------------------------------------------------------------------------ */
 
+/* Since engine 27. "nat", the default, and "isolated" keep outsiders from the containers' own
+ * addresses, "routed" opens the published ports there and "nat-unprotected" every port. */
+static int read_gateway_mode(const struct shape *shape, const struct place *at,
+                             const json_t *options, const char *option, bool *routed) {
+    const char *mode;
+    int r = shape_string(shape, at, options, option, NAME_BYTES, &mode);
+    if (r < 0)
+        return r;
+    if (strcmp(mode, "routed") == 0 || strcmp(mode, "nat-unprotected") == 0)
+        *routed = true;
+    return 0;
+}
+
 /* The bridge driver's link is named in an option, or after the network's id. Other drivers
  * have no bridge, whatever their options say. */
 static int read_bridge(const struct shape *shape, const struct place *at, const json_t *object,
@@ -196,6 +210,12 @@ static int read_bridge(const struct shape *shape, const struct place *at, const 
     if (r < 0 || strcmp(network->driver, "bridge") != 0)
         return r;
     r = shape_string(shape, &at_options, options, OPTION_BRIDGE, NAME_BYTES, &name);
+    if (r == 0)
+        r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "4",
+                              &network->routed);
+    if (r == 0)
+        r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "6",
+                              &network->routed);
     if (r < 0)
         return r;
     network->bridge = name[0] ? name : ng_arena_printf(shape->arena, "br-%.12s", network->id);

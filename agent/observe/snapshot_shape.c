@@ -145,6 +145,7 @@ static const struct ng_snapshot_field network_fields[] = {
     FIELD(ng_network, ingress, BOOL),
     FIELD(ng_network, attachable, BOOL),
     FIELD(ng_network, ipv6, BOOL),
+    FIELD(ng_network, routed, BOOL),
     {0},
 };
 static const struct ng_snapshot_shape network = SHAPE(ng_network, network_fields, NULL);

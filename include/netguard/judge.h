@@ -107,7 +107,7 @@ struct ng_result {
     const struct ng_world *world;
     const struct ng_policy *policy;
     bool complete;
-    const struct ng_gap *gaps; /* the world's and the decoder's */
+    const struct ng_gap *gaps; /* the world's, and ways in that are not followed; sorted */
     size_t n_gaps;
     const struct ng_exposure
         *exposures; /* sorted: container name (host last), proto, host port, family, host address */

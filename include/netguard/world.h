@@ -78,6 +78,8 @@ struct ng_network {
     const char *driver; /* "bridge", "overlay", "host", "macvlan", … */
     const char *bridge; /* name of the bridge link on this host, NULL: has none */
     bool internal, ingress, attachable, ipv6;
+    bool routed; /* gateway mode routed or nat-unprotected (either family): its containers are
+                    open at their own addresses */
 };
 
 struct ng_engine {

@@ -2,6 +2,7 @@
 #include "policy/judge/parts.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *ng_kind_text(enum ng_kind kind) {
@@ -134,9 +135,65 @@ static void find_host_firewalls(struct judgement *judgement) {
     }
 }
 
+/* -- gaps ---------------------------------------------------------------------------- */
+
+static int add_gap(struct judgement *judgement, const char *source, const char *reason) {
+    struct ng_gap *gap = NG_ARENA_APPEND(judgement->arena, judgement->gaps, judgement->n_gaps,
+                                         judgement->gaps_capacity);
+    if (!gap || !reason)
+        return -ENOMEM;
+    *gap = (struct ng_gap){source, reason};
+    return 0;
+}
+
+/* Ways to a container that are not followed yet; NULL: none leads into this network. */
+static const char *untold_way(const struct ng_network *network) {
+    if (strcmp(network->driver, "macvlan") == 0 || strcmp(network->driver, "ipvlan") == 0)
+        return "its containers stand on the LAN themselves, past the rules of this host";
+    if (network->routed)
+        return "its containers are open at their own addresses, by its gateway mode";
+    return NULL;
+}
+
+static bool is_used(const struct ng_engine *engine, const struct ng_network *network) {
+    for (size_t i = 0; i < engine->n_containers; i++)
+        for (size_t k = 0; k < engine->containers[i].n_endpoints; k++)
+            if (strcmp(engine->containers[i].endpoints[k].network, network->name) == 0)
+                return true;
+    return false;
+}
+
+/* What is not looked into must not read as closed. */
+static int find_gaps(struct judgement *judgement) {
+    const struct ng_world *world = judgement->world;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < world->n_gaps; i++)
+        r = add_gap(judgement, world->gaps[i].source, world->gaps[i].reason);
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; r == 0 && k < world->engines[i].n_networks; k++) {
+            const struct ng_network *network = &world->engines[i].networks[k];
+            const char *way = untold_way(network);
+            if (way && is_used(&world->engines[i], network))
+                r = add_gap(judgement, "docker",
+                            ng_arena_printf(judgement->arena,
+                                            "network %s (%s): %s; who gets in there is not told by "
+                                            "this version",
+                                            network->name, network->driver, way));
+        }
+    return r;
+}
+
+static int compare_gaps(const void *left, const void *right) {
+    const struct ng_gap *a = left, *b = right;
+    int order = strcmp(a->source, b->source);
+    return order ? order : strcmp(a->reason, b->reason);
+}
+
 static int judge(struct judgement *judgement) {
     find_host_firewalls(judgement);
-    int r = ng_find_arrivals(judgement);
+    int r = find_gaps(judgement);
+    if (r == 0)
+        r = ng_find_arrivals(judgement);
     if (r == 0)
         r = ng_find_exposures(judgement);
     for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
@@ -166,14 +223,16 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
     };
     if (r == 0)
         r = judge(&judgement);
+    if (r == 0 && judgement.n_gaps)
+        qsort(judgement.gaps, judgement.n_gaps, sizeof(*judgement.gaps), compare_gaps);
     if (r < 0)
         return ng_error_set(error, r, "judge", "out of memory");
     *result = (struct ng_result){
         .world = world,
         .policy = policy,
-        .complete = world->n_gaps == 0,
-        .gaps = world->gaps,
-        .n_gaps = world->n_gaps,
+        .complete = judgement.n_gaps == 0,
+        .gaps = judgement.gaps,
+        .n_gaps = judgement.n_gaps,
         .exposures = judgement.exposures,
         .n_exposures = judgement.n_exposures,
         .findings = judgement.findings,

@@ -26,6 +26,8 @@ struct judgement {
     const struct ng_ruleset *ruleset;
     const struct ng_policy *policy;
     const struct ng_engine_state *engine;
+    struct ng_gap *gaps; /* the world's, then those that show only when judging */
+    size_t n_gaps, gaps_capacity;
     const char *blind;      /* why nothing can be decided at all, NULL: it can */
     bool ufw[2], firewalld; /* is it in force; ufw per family */
 

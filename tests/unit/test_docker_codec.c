@@ -579,6 +579,27 @@ static void networks_are_read(void **state) {
     assert_true(n[3].internal && n[3].ipv6 && !n[3].ingress && !n[3].attachable);
 }
 
+static void gateway_modes_are_read(void **state) {
+    static const struct {
+        const char *option, *mode;
+        bool routed;
+    } cases[] = {
+        {"gateway_mode_ipv4", "routed", true},    {"gateway_mode_ipv4", "nat-unprotected", true},
+        {"gateway_mode_ipv6", "routed", true},    {"gateway_mode_ipv4", "nat", false},
+        {"gateway_mode_ipv6", "isolated", false}, {"gateway_mode", "routed", false},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char json[512];
+        snprintf(json, sizeof(json),
+                 "[{\"Id\":\"" ID_C "\",\"Name\":\"n\",\"Driver\":\"bridge\",\"Options\":"
+                 "{\"com.docker.network.bridge.%s\":\"%s\"}}]",
+                 cases[i].option, cases[i].mode);
+        assert_int_equal(decode_networks(f, json), 0);
+        assert_int_equal(f->networks[0].routed, cases[i].routed);
+    }
+}
+
 static void bad_networks_are_refused(void **state) {
     static const struct {
         const char *text, *message;
@@ -652,6 +673,7 @@ int main(void) {
         TEST(every_cut_is_an_error),
         TEST(giant_objects_are_refused),
         TEST(networks_are_read),
+        TEST(gateway_modes_are_read),
         TEST(bad_networks_are_refused),
         TEST(error_messages_are_made_safe),
     };

@@ -605,7 +605,26 @@ static void test_gaps(void **state) {
     host->lab->world.gaps = &gap;
     host->lab->world.n_gaps = 1;
     assert_false(judge(host)->complete);
-    assert_ptr_equal(host->result->gaps, &gap);
+    assert_int_equal(host->result->n_gaps, 1);
+    assert_string_equal(host->result->gaps[0].reason, gap.reason);
+}
+
+/* Containers that are reached in a way that is not followed never read as closed. */
+static void test_untold_ways_are_gaps(void **state) {
+    _host_ host = host_new(QUIET);
+    struct ng_network *network = &host->network;
+    (void)state;
+    network->driver = "macvlan";
+    assert_true(judge(host)->complete); /* nobody is on it */
+    add_container(host, ID_A, "web");
+    assert_false(judge(host)->complete);
+    assert_string_equal(host->result->gaps[0].source, "docker");
+    assert_non_null(strstr(host->result->gaps[0].reason, "network bridge (macvlan)"));
+    network->driver = "bridge";
+    assert_true(judge(host)->complete);
+    network->routed = true;
+    assert_false(judge(host)->complete);
+    assert_non_null(strstr(host->result->gaps[0].reason, "gateway mode"));
 }
 
 static void test_ufw(void **state) {
@@ -671,6 +690,7 @@ int main(void) {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_blind),
         cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_untold_ways_are_gaps),
         cmocka_unit_test(test_ufw),
         cmocka_unit_test(test_ufw_disabled),
     };

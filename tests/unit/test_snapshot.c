@@ -171,6 +171,7 @@ static void fill_network(struct dice *dice, struct ng_network *network) {
     network->bridge = text_or_null(dice);
     network->internal = flip(dice);
     network->ingress = flip(dice);
+    network->routed = flip(dice);
     network->attachable = flip(dice);
     network->ipv6 = flip(dice);
 }
@@ -354,6 +355,7 @@ static void same_network(const struct ng_network *a, const struct ng_network *b)
     SAME_TEXT(bridge);
     SAME(internal);
     SAME(ingress);
+    SAME(routed);
     SAME(attachable);
     SAME(ipv6);
 }
@@ -509,7 +511,8 @@ static const char minimal[] =
     "\"published\":[{\"host_addr\":\"0.0.0.0\",\"host_port\":6379,\"container_port\":1,"
     "\"proto\":\"tcp\"}],\"links\":[{\"to\":\"t\",\"alias\":\"a\"}]}],"
     "\"networks\":[{\"id\":\"n\",\"name\":\"b\",\"driver\":\"bridge\",\"bridge\":\"docker0\","
-    "\"internal\":false,\"ingress\":false,\"attachable\":false,\"ipv6\":false}]}],"
+    "\"internal\":false,\"ingress\":false,\"attachable\":false,\"ipv6\":false,"
+    "\"routed\":false}]}],"
     "\"links_read\":true,"
     "\"links\":[{\"name\":\"lo\",\"index\":1,\"master\":0,\"kind\":\"\",\"type\":772,\"up\":true,"
     "\"loopback\":true,\"xdp\":false,\"rp_filter\":2,\"route_localnet\":false,"
