@@ -164,14 +164,19 @@ static const char *port_flag(struct ng_arena *arena, const struct ng_exposure *e
                            exposure->proto == NG_TCP ? "" : ng_proto_text(exposure->proto));
 }
 
-static const char *guard_line(struct ng_arena *arena, const struct offence *offence,
+/* The guard is part of the language but not yet of this version: say both. */
+static const char *guard_line(const struct judgement *judgement, const struct offence *offence,
                               enum ng_action action) {
     if (action == NG_BLOCK)
-        return "the policy says block, but no guard is in force on this host: until one is, "
-               "the port stays open";
-    return ng_arena_printf(arena, "or let the guard close it: action: block in %s%s",
-                           offence->rule ? "rule " : "",
-                           offence->rule ? offence->rule->id : "the policy's default");
+        return "the policy says block, but no guard is in force on this host (this version has "
+               "none yet): the port stays open";
+    const char *where = judgement->policy->built_in ? "a policy of your own"
+                        : offence->rule             ? offence->rule->id
+                                                    : "the policy's default";
+    return ng_arena_printf(judgement->arena,
+                           "or, once a guard is in force here (this version has none yet), let it "
+                           "close the port: action: block in %s%s",
+                           !judgement->policy->built_in && offence->rule ? "rule " : "", where);
 }
 
 /* Lines are what a fix consists of: a name that breaks one must not add its own. */
@@ -226,14 +231,15 @@ static const char *fix_socket(struct ng_arena *arena, const struct offence *offe
                            name, command, alternative);
 }
 
-static const char *fix(struct ng_arena *arena, const struct offence *offence,
+static const char *fix(const struct judgement *judgement, const struct offence *offence,
                        enum ng_action action) {
+    struct ng_arena *arena = judgement->arena;
     const struct ng_exposure *exposure = offence->exposure;
     const char *text = exposure->kind == NG_KIND_PUBLISHED ? fix_published(arena, offence)
                                                            : fix_socket(arena, offence);
     if (!exposure->container || !text)
         return text;
-    const char *guard = guard_line(arena, offence, action);
+    const char *guard = guard_line(judgement, offence, action);
     return guard ? ng_arena_printf(arena, "%s\n%s", text, guard) : NULL;
 }
 
@@ -302,7 +308,7 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
         .exposure = exposure,
         .subject = who(exposure),
         .message = message(judgement->arena, offence),
-        .fix = fix(judgement->arena, offence, action),
+        .fix = fix(judgement, offence, action),
     };
     const char *key[] = {finding.id, finding.rule, exposure->id};
     ng_hash_text(finding.key, key, ARRAY_SIZE(key));
