@@ -12,6 +12,7 @@ import base64
 import ctypes
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -512,9 +513,24 @@ except BrokenPipeError:
 """
 
 
+def end_group(leader):
+    """Ends a process and its children, and waits for all: nft still works off what it was told."""
+    os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(leader.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the writer's nft does not end")
+
+
 def test_changing_ruleset(_):
     """Half of a change is never seen: both tables of the writer or none."""
-    with subprocess.Popen([sys.executable, "-c", WRITER, CHANGE, CHANGE_BACK]) as writer:
+    with subprocess.Popen([sys.executable, "-c", WRITER, CHANGE, CHANGE_BACK],
+                          start_new_session=True) as writer:
         try:
             seen, generations = set(), set()
             for _ in range(100):
@@ -531,7 +547,7 @@ def test_changing_ruleset(_):
             assert writer.poll() is None, "the writer has ended"
             assert seen == {0, 2} and len(generations) > 5, (seen, generations)
         finally:
-            writer.kill()
+            end_group(writer)
     subprocess.run(["nft", CHANGE_BACK], stderr=subprocess.DEVNULL, check=False)
 
 
