@@ -33,14 +33,6 @@ static bool nat_ports(const struct run *run, const struct nlattr *min, const str
     return true;
 }
 
-static int add_nat(struct run *run, enum ng_op_kind kind, struct ng_nat nat) {
-    struct ng_nat *own = ng_arena_alloc(run->decoder->arena, 1, sizeof(*own));
-    if (!own)
-        return -ENOMEM;
-    *own = nat;
-    return ng_op_add(run->list, (struct ng_op){.kind = kind, .nat = own});
-}
-
 static int decode_nat(struct run *run, const struct nlattr *data) {
     const struct nlattr *attributes[NFTA_NAT_MAX + 1];
     int r = ng_attributes_in(data, attributes, NFTA_NAT_MAX);
@@ -73,7 +65,7 @@ static int decode_nat(struct run *run, const struct nlattr *data) {
     if (!known || !nat_ports(run, attributes[NFTA_NAT_REG_PROTO_MIN],
                              attributes[NFTA_NAT_REG_PROTO_MAX], &nat))
         return ng_op_add_text(run->list, NG_OP_UNKNOWN, "dnat to a computed address");
-    return add_nat(run, NG_OP_DNAT, nat);
+    return ng_op_add_nat(run->list, NG_OP_DNAT, nat);
 }
 
 static int decode_redir(struct run *run, const struct nlattr *data) {
@@ -85,7 +77,7 @@ static int decode_redir(struct run *run, const struct nlattr *data) {
     if (!nat_ports(run, attributes[NFTA_REDIR_REG_PROTO_MIN], attributes[NFTA_REDIR_REG_PROTO_MAX],
                    &nat))
         return ng_op_add_text(run->list, NG_OP_UNKNOWN, "redirect to a computed port");
-    return add_nat(run, NG_OP_REDIRECT, nat);
+    return ng_op_add_nat(run->list, NG_OP_REDIRECT, nat);
 }
 
 static int decode_xt(struct run *run, const struct nlattr *data, bool target) {

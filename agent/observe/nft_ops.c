@@ -126,3 +126,11 @@ int ng_op_add_interval(struct op_list *list, struct ng_operand operand, ng_u128 
     }
     return ng_op_add_match(list, operand, values, negate);
 }
+
+int ng_op_add_nat(struct op_list *list, enum ng_op_kind kind, struct ng_nat nat) {
+    struct ng_nat *own = ng_arena_alloc(list->arena, 1, sizeof(*own));
+    if (!own)
+        return -ENOMEM;
+    *own = nat;
+    return ng_op_add(list, (struct ng_op){.kind = kind, .nat = own});
+}

@@ -90,6 +90,9 @@ int ng_op_add_match(struct op_list *list, struct ng_operand operand, struct ng_a
 int ng_op_add_interval(struct op_list *list, struct ng_operand operand, ng_u128 lo, ng_u128 hi,
                        bool negate) _must_check_;
 
+/* Destination NAT or a redirect to what is known. */
+int ng_op_add_nat(struct op_list *list, enum ng_op_kind kind, struct ng_nat nat) _must_check_;
+
 /* The expressions of one rule (NFTA_RULE_EXPRESSIONS) become operations. -EBADMSG for a
  * torn attribute. */
 int ng_decode_expressions(struct decoder *decoder, uint32_t table, const struct nlattr *expressions,

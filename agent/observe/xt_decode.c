@@ -458,14 +458,6 @@ static const struct extension matches[] = {
 /* -- targets ------------------------------------------------------------------------------------
  */
 
-static int add_nat(struct op_list *list, enum ng_op_kind kind, struct ng_nat nat) {
-    struct ng_nat *own = ng_arena_alloc(list->arena, 1, sizeof(*own));
-    if (!own)
-        return -ENOMEM;
-    *own = nat;
-    return ng_op_add(list, (struct ng_op){.kind = kind, .nat = own});
-}
-
 static struct ng_nat nat_of(uint32_t flags, const void *min, const void *max, size_t addr_len,
                             const void *min_port, const void *max_port) {
     struct ng_nat nat = {0};
@@ -498,17 +490,17 @@ static struct ng_nat nat_range(uint8_t family, const void *info) {
 
 static int dnat_0(struct op_list *list, uint8_t family, const void *info) {
     (void)family;
-    return add_nat(list, NG_OP_DNAT, nat_range4(info));
+    return ng_op_add_nat(list, NG_OP_DNAT, nat_range4(info));
 }
 
 /* Revision 2 appends a base port for shifted ranges, which only moves the ports. */
 static int dnat(struct op_list *list, uint8_t family, const void *info) {
-    return add_nat(list, NG_OP_DNAT, nat_range(family, info));
+    return ng_op_add_nat(list, NG_OP_DNAT, nat_range(family, info));
 }
 
 static int redirect(struct op_list *list, uint8_t family, const void *info) {
-    return add_nat(list, NG_OP_REDIRECT,
-                   family == NFPROTO_IPV4 ? nat_range4(info) : nat_range(family, info));
+    return ng_op_add_nat(list, NG_OP_REDIRECT,
+                         family == NFPROTO_IPV4 ? nat_range4(info) : nat_range(family, info));
 }
 
 static int snat(struct op_list *list, uint8_t family, const void *info) {
