@@ -32,6 +32,18 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The digits of `value` at `to`, without a NUL; returns where they end. */
+static inline char *ng_put_decimal(char *to, uint64_t value) {
+    char digits[20]; /* of 2^64 - 1 */
+    size_t n = 0;
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (n)
+        *to++ = digits[--n];
+    return to;
+}
+
 /* -- errors -------------------------------------------------------------------------- */
 
 struct ng_error {
@@ -61,6 +73,13 @@ void ng_arena_free(struct ng_arena *arena);
 void ng_arena_freep(struct ng_arena **arena);
 /* Gives all pieces back at once and keeps memory for the next ones. */
 void ng_arena_reset(struct ng_arena *arena);
+
+/* Bytes handed out since it was made or reset. */
+size_t ng_arena_used(const struct ng_arena *arena);
+
+/* Memory of malloc's that is given back with the pieces: 0, or -ENOMEM and it stays the
+ * caller's. */
+int ng_arena_adopt(struct ng_arena *arena, void *memory) _must_check_;
 
 /* NULL when memory is out or count * size overflows. count == 0 gives a valid pointer. */
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) _must_check_;

@@ -45,6 +45,7 @@ struct ng_decider {
     const char *chain;
     uint64_t handle;  /* of the rule; 0: the chain's policy */
     const char *rule; /* text as nft prints it; "policy drop" for a policy */
+    bool legacy;      /* of iptables-legacy: `handle` is the rule's number in its chain */
 };
 
 struct ng_port_range {
@@ -109,6 +110,8 @@ struct ng_result {
     bool complete;
     const struct ng_gap *gaps; /* the world's, and ways in that are not followed; sorted */
     size_t n_gaps;
+    struct ng_strings backends; /* the packet filters of the kernel that have a say: "nf_tables",
+                                   "iptables-legacy"; what both let through gets through */
     const struct ng_exposure
         *exposures; /* sorted: container name (host last), proto, host port, family, host address */
     size_t n_exposures;

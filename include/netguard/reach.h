@@ -43,11 +43,25 @@ int ng_region_subtract(struct ng_arena *arena, struct ng_region a, struct ng_reg
 int ng_region_addrs(struct ng_arena *arena, struct ng_region region,
                     struct ng_addrset *ret_addrs) _must_check_;
 
+/* The packet that is asked about: the first of a connection, unless it says otherwise. */
 struct ng_question {
-    uint8_t family, proto; /* enum ng_family, enum ng_proto (TCP, UDP, SCTP) */
-    uint32_t iif;          /* link index */
+    uint8_t family; /* enum ng_family */
+    uint8_t proto;  /* IP protocol number */
+    uint32_t iif;   /* link index */
     ng_u128 daddr;
-    uint16_t dport;
+    uint16_t dport;               /* of a protocol that has ports */
+    uint8_t icmp_type, icmp_code; /* of ICMP and ICMPv6 */
+    bool has_tcp_flags;           /* else a plain SYN */
+    uint8_t tcp_flags;
+    uint32_t mark;    /* that it arrives with */
+    bool has_smac;    /* else unknown */
+    uint64_t smac;    /* Ethernet source address, 48 bits */
+    uint8_t ct_state; /* one bit of NG_FIELD_CT_STATE; 0: what conntrack makes of the packet */
+    bool one_source;  /* from `saddr` and `sport` alone, and refused where IP refuses them; else
+                         from everybody */
+    ng_u128 saddr;
+    uint16_t sport;
+    bool record; /* tell every step */
 };
 
 enum ng_fate {
@@ -80,11 +94,47 @@ struct ng_undecided {
     struct ng_region region;
 };
 
+enum ng_effect {
+    NG_EFFECT_CONTINUE, /* matched, and did nothing to the packet's way */
+    NG_EFFECT_ACCEPT,
+    NG_EFFECT_DROP,
+    NG_EFFECT_RETURN,
+    NG_EFFECT_JUMP,
+    NG_EFFECT_GOTO,
+    NG_EFFECT_DNAT,
+    NG_EFFECT_REDIRECT,
+    NG_EFFECT_SNAT,
+    NG_EFFECT_ASSIGN, /* a mark is set, or a header rewritten */
+    NG_EFFECT_NOTRACK,
+    NG_EFFECT_TPROXY,
+    NG_EFFECT_UNKNOWN,
+    NG_EFFECT_TO_HOST,  /* routing: to this machine */
+    NG_EFFECT_FORWARD,  /* routing: out by `oif` */
+    NG_EFFECT_NO_ROUTE, /* routing refuses */
+};
+
+/* One thing that happened on the way, in the order in which it happened. */
+struct ng_step {
+    enum ng_hook hook; /* of a routing decision: the last one before it */
+    uint32_t chain;    /* NG_NONE: routing */
+    uint32_t rule;     /* NG_NONE: the policy of a base chain, or routing */
+    unsigned depth;    /* of jumps: 0 in the base chain */
+    enum ng_effect effect;
+    bool doubtful;            /* somebody is among `doubted` */
+    struct ng_region region;  /* to whom */
+    struct ng_region doubted; /* of them those for whom it may also not have happened */
+    ng_u128 daddr;            /* after it */
+    uint16_t dport;
+    uint32_t oif; /* of FORWARD */
+};
+
 struct ng_answer {
     const struct ng_outcome *outcomes;
     size_t n_outcomes;
     const struct ng_undecided *undecided;
     size_t n_undecided;
+    const struct ng_step *steps; /* where the question asks to record */
+    size_t n_steps;
 };
 
 /* Ruleset and routes, made ready for many questions. Borrows both. */

@@ -49,10 +49,40 @@ enum ng_field {
     NG_FIELD_CT_SPORT,
     NG_FIELD_CT_DPORT,
     NG_FIELD_CT_L4PROTO,
-    NG_FIELD_CT_EXPIRATION,      /* of a new connection: not yet set */
-    NG_FIELD_FIB_DADDR_TYPE,     /* RTN_… of the destination */
-    NG_FIELD_FIB_DADDR_IIF_TYPE, /* the same, as seen from the incoming interface */
+    NG_FIELD_CT_REPLY_SADDR, /* as a first answer would have it */
+    NG_FIELD_CT_REPLY_DADDR,
+    NG_FIELD_CT_REPLY_SPORT,
+    NG_FIELD_CT_REPLY_DPORT,
+    NG_FIELD_CT_EXPIRATION, /* of a new connection: not yet set */
+    NG_FIELD_CT_LABEL,      /* 0 until a rule sets one */
+    NG_FIELD_CT_ZONE,
+    NG_FIELD_ETHER_SADDR, /* 48 bits */
+    NG_FIELD_ETHER_DADDR,
+    NG_FIELD_IIFGROUP,
+    NG_FIELD_OIFGROUP,
+    NG_FIELD_FIB_TYPE,    /* RTN_… of what `fib` of the operand asks about */
+    NG_FIELD_FIB_OIF,     /* link index of the way there, 0: none */
+    NG_FIELD_FIB_OIFNAME, /* its name, empty: none */
+    NG_FIELD_FIB_PRESENT, /* 1: there is a way, 0: none */
+    NG_FIELD_SECPATH,     /* 1: decrypted from an IPsec tunnel */
+    NG_FIELD_RT_IPSEC,    /* 1: to be encrypted on its way out */
+    NG_FIELD_SKUID,       /* of the socket that sent it: a packet that arrives has none */
+    NG_FIELD_SKGID,
     NG_FIELD_COUNT,
+};
+
+/* What a question to the routing tables is about: NFTA_FIB_F_… of linux/netfilter/nf_tables.h,
+ * and one of iptables' rpfilter. */
+enum ng_fib {
+    NG_FIB_SADDR = 1 << 0,
+    NG_FIB_DADDR = 1 << 1,
+    NG_FIB_MARK = 1 << 2,         /* with the packet's mark; without: as if it had none */
+    NG_FIB_IIF = 1 << 3,          /* only a way through the incoming interface counts */
+    NG_FIB_OIF = 1 << 4,          /* the outgoing one */
+    NG_FIB_ACCEPT_LOCAL = 1 << 6, /* this machine's own addresses have a way, too */
+    /* As iptables' addrtype and rpfilter ask: an IPv6 link-local address is local whatever link it
+     * stands on, and to a broadcast address there is no way. */
+    NG_FIB_XTABLES = 1 << 7,
 };
 
 /* One side of a test: a field, after `(value & mask) ^ flip`. */
@@ -61,6 +91,7 @@ struct ng_operand {
     ng_u128 mask; /* ~0: whole */
     ng_u128 flip;
     uint8_t family;   /* read from an IPv4 or IPv6 header: has no value for the other; 0: both */
+    uint8_t fib;      /* enum ng_fib, of a NG_FIELD_FIB_…; 0 else */
     const char *name; /* of an NG_FIELD_OTHER, NULL else */
 };
 
@@ -83,8 +114,13 @@ struct ng_verdict {
 /* Where NAT sends a packet. Ranges have lo != hi. */
 struct ng_nat {
     bool has_addr, has_port;
+    bool netmap; /* the bits in which addr_lo and addr_hi differ stay the packet's own */
     struct ng_addr addr_lo, addr_hi;
     uint16_t port_lo, port_hi;
+    /* Of a port range: any of it, not the packet's own or the first that is free; or the one that
+     * is as far behind port_lo (counted round) as the packet's own is behind port_base. */
+    bool random, shifted;
+    uint16_t port_base;
 };
 
 /* One element of a set or map: an interval per operand, all of which must hold. */
@@ -92,6 +128,7 @@ struct ng_box {
     const struct ng_interval *sides; /* as many as the match has operands */
     struct ng_verdict verdict;       /* of a verdict map */
     struct ng_nat nat;               /* of a NAT map */
+    ng_u128 value;                   /* of a map to be assigned, in the byte order of fields */
     bool expires;                    /* has a timeout: may be gone, or come back */
 };
 
@@ -99,8 +136,9 @@ struct ng_match {
     const struct ng_operand *operands;
     size_t n_operands;
     bool negate;
-    bool any_of;          /* each box asks for one operand alone; the others may be absent */
-    bool dynamic;         /* packets add to the set: what is not in it now may be in a moment */
+    bool any_of;  /* an operand that the packet lacks fails the boxes that ask for it (a whole
+                     side does not ask), and not the test: its negation then holds */
+    bool dynamic; /* packets add to the set: what is not in it now may be in a moment */
     const char *set_name; /* printed as @name; NULL: printed by value */
     /* One operand and no data: the union of all elements, and of those that have a timeout
      * and may be gone in a moment. */
@@ -111,16 +149,41 @@ struct ng_match {
     size_t n_boxes;
 };
 
+/* A new value for something of the packet: the exclusive or of masked fields and a constant, or
+ * what a map has for the packet. */
+struct ng_assign {
+    /* MARK, CT_MARK; SADDR, DADDR, SPORT, DPORT for a header that is rewritten without NAT. */
+    enum ng_field target;
+    bool unknown;                   /* to something the evaluator has no value for */
+    const struct ng_operand *terms; /* at most NG_ASSIGN_TERMS; one that the packet lacks: nothing
+                                       is assigned, and a rule of nft ends */
+    size_t n_terms;
+    ng_u128 constant;
+    const struct ng_match *map; /* instead: `value` of the box that matches; none: ends the rule */
+};
+
+enum { NG_ASSIGN_TERMS = 2 };
+
+/* To a socket of this machine without translation. */
+struct ng_tproxy {
+    struct ng_nat to;             /* without an address: that of the packet or the interface */
+    const struct ng_assign *mark; /* when a socket is there; NULL: none */
+    bool xtables; /* iptables' target: accepts with a socket and drops without; that of nft goes on
+                     or ends the rule */
+};
+
 enum ng_op_kind {
     NG_OP_MATCH,     /* goes on if it matches */
     NG_OP_UNDECIDED, /* goes on or not, as something decides that no ruleset tells: a rate, a clock
                       */
-    NG_OP_VMAP,      /* verdict of the element that matches; none: goes on */
+    NG_OP_VMAP,      /* verdict of the element that matches; none: ends the rule */
     NG_OP_VERDICT,
     NG_OP_DNAT,     /* to `nat`, or by map (`match` with boxes; no element: ends the rule) */
-    NG_OP_REDIRECT, /* DNAT to the address of the incoming interface, port of `nat` */
-    NG_OP_SNAT,     /* source NAT of any sort: matters only in that it ends the nat chain */
-    NG_OP_SET_MARK, /* mark = (mark & mask) ^ flip of `operand` */
+    NG_OP_REDIRECT, /* DNAT to the address of the incoming interface, port of `nat` or by map */
+    NG_OP_SNAT,     /* source NAT of any sort: ends the nat chain, and the source is not known after
+                       it; of `nat` only the family counts that it is for */
+    NG_OP_ASSIGN,
+    NG_OP_TPROXY,
     NG_OP_NOTRACK,
     NG_OP_NOTHING, /* counter, log, comment: no effect on where packets go */
     NG_OP_UNKNOWN, /* an effect that is not understood: from here on anything may happen */
@@ -128,20 +191,26 @@ enum ng_op_kind {
 
 struct ng_op {
     enum ng_op_kind kind;
-    const char *text; /* for the kinds that cannot be printed from their data; NULL else */
+    bool undecoded;   /* of UNDECIDED and UNKNOWN: the decoder does not know what it is; else the
+                         thing is known, and not decidable by its nature */
+    const char *text; /* for the kinds that cannot be printed from their data, of DNAT and REDIRECT
+                         the flags ("random,persistent"); NULL else */
     union {
-        const struct ng_match *match;     /* MATCH, VMAP, DNAT by map */
-        struct ng_verdict verdict;        /* VERDICT */
-        const struct ng_operand *operand; /* SET_MARK; NULL: to something unknown */
+        const struct ng_match *match;   /* MATCH, VMAP, DNAT by map */
+        struct ng_verdict verdict;      /* VERDICT */
+        const struct ng_assign *assign; /* ASSIGN */
+        const struct ng_tproxy *tproxy; /* TPROXY */
     };
-    const struct ng_nat *nat; /* DNAT, REDIRECT */
+    const struct ng_nat *nat; /* DNAT, REDIRECT; SNAT, or NULL */
 };
 
 struct ng_rule {
     uint32_t chain;
-    uint64_t handle;
+    uint64_t handle; /* of a legacy table, which has none: the rule's number in its chain */
     const struct ng_op *ops;
     size_t n_ops;
+    const char *comment; /* UTF-8, NULL: none */
+    bool tracks;         /* while it is there, the kernel tracks connections */
 };
 
 enum ng_hook {
@@ -174,11 +243,13 @@ struct ng_table {
     enum ng_table_family family;
     const char *name;
     bool dormant; /* listed, but its chains see no packet */
+    bool legacy;  /* of iptables-legacy */
 };
 
 struct ng_chain {
     uint32_t table; /* index */
     const char *name;
+    uint64_t handle; /* grows with each chain of a table; 0: of a legacy table */
     bool base;
     /* of a base chain: */
     enum ng_hook hook;
@@ -191,8 +262,12 @@ struct ng_chain {
     size_t first_rule, n_rules;
 };
 
+struct ng_link; /* netguard/world.h */
+
 struct ng_ruleset {
     struct ng_arena *arena;
+    const struct ng_link *links; /* the world's, which rules name by their index; may be empty */
+    size_t n_links;
     const struct ng_table *tables; /* in the order of the dump */
     size_t n_tables;
     const struct ng_chain *chains; /* in the order of the dump */

@@ -105,12 +105,25 @@ struct ng_link {
     const char *kind; /* "bridge", "veth", "vxlan", … ; "" for plain devices */
     uint16_t type;    /* ARPHRD_… */
     bool up, loopback;
-    bool xdp;          /* an XDP program is attached: it may drop or pass before all rules */
+    uint32_t lower;     /* index of the link it stands on, 0: none, or one of another namespace.
+                           That link sees the same packets of "vlan", "macvlan", "macvtap",
+                           "ipvlan" and "ipvtap", and wrapped or enciphered ones of all others */
+    uint32_t group;     /* of `ip link … group` */
+    uint32_t vrf_table; /* routing table of the VRF that it belongs to or is, 0: none */
+    bool xdp;           /* an XDP program is attached: it may drop or pass before all rules */
+    bool tc; /* a traffic control filter or tcx program judges what comes in or goes out */
     uint8_t rp_filter; /* IPv4 source validation in force, max(all, this): 0 off 1 strict 2 loose */
     bool route_localnet;           /* IPv4, all or this */
+    bool accept_local;             /* IPv4, all or this: our own addresses are sources, too */
+    bool src_valid_mark;           /* IPv4, all or this: source validation asks with the mark */
+    bool send_redirects;           /* IPv4, all or this: sources of what goes back out where it came
+                                      from are looked at more closely */
     bool forwarding4, forwarding6; /* packets arriving here are forwarded (IPv6: conf.all) */
+    /* Of a bridge: what it forwards between its ports passes the IPv4, IPv6 hooks as well */
+    bool bridge_calls4, bridge_calls6;
 };
 
+/* An address that this host answers at: none whose duplicate is still looked for or was found. */
 struct ng_ifaddr {
     struct ng_addr addr;
     uint8_t prefix_len;
@@ -140,14 +153,22 @@ struct ng_route {
     uint32_t oif;      /* link index, 0: none; a multipath route is one of these per hop */
 };
 
-/* A routing rule (ip rule). Selectors that are not set are 0. */
+/* A routing rule (ip rule) as it is for packets that arrive: one that holds for none of them
+ * (those of some users) has action 3, nop. Selectors that are not set are 0. */
 struct ng_route_rule {
     uint8_t family;
     uint8_t action; /* FR_ACT_… of linux/fib_rules.h: 1 = to table, 8 = unreachable, … */
     bool invert;
-    bool other_selectors; /* has selectors this structure does not carry (uid, ports, tos, …) */
+    bool other_selectors; /* has selectors this structure does not carry (tos, tunnel id, …) */
     uint32_t priority;
-    uint32_t table;
+    uint32_t table;  /* 0 of action 1 (l3mdev): the one of the VRF that the packet's link belongs
+                        to, and where it belongs to none the rule does not hold */
+    uint32_t target; /* of action 2, goto: the priority to go on at; there is a rule there */
+    uint8_t proto;   /* IP protocol, 0: any */
+    uint16_t sport_lo, sport_hi, dport_lo, dport_hi; /* 0 to 0: any */
+    bool suppresses; /* a unicast, local, … route of the table with a prefix of at most
+                        suppress_len bits is no answer; one that refuses still is */
+    uint8_t suppress_len;
     uint32_t fwmark, fwmask;
     struct ng_addr src, dst; /* family 0: any */
     uint8_t src_len, dst_len;
@@ -177,6 +198,26 @@ struct ng_nft_dump {
     bool read;           /* false: not observed, `gaps` says why */
 };
 
+/* One table of iptables-legacy in the kernel's own words: struct ipt_getinfo (ip6t_getinfo), as
+ * IPT_SO_GET_INFO fills it, and after it the entries of IPT_SO_GET_ENTRIES (struct ipt_entry or
+ * ip6t_entry, host byte order; linux/netfilter_ipv4/ip_tables.h). */
+struct ng_xt_table {
+    uint8_t family;   /* enum ng_family */
+    const char *name; /* "filter", "nat", … */
+    const uint8_t *bytes;
+    size_t len_bytes;
+};
+
+/* The ipsets in the kernel's own words: the netlink messages that answer IPSET_CMD_LIST. They tell
+ * each set's index, which is what rules know it by; a kernel that does not (protocol 6, before
+ * Linux 4.20) is asked in the old way, and that answer stands after them as the message of
+ * IPSET_CMD_GET_BYNAME that a newer kernel would send (linux/netfilter/ipset/ip_set.h). */
+struct ng_ipset_dump {
+    const uint8_t *bytes;
+    size_t len_bytes;
+    bool read; /* false: not observed; `gaps` says why, if a rule could ask */
+};
+
 struct ng_world {
     struct ng_arena *arena; /* owns everything below and the world itself */
     const char *host;       /* nodename */
@@ -204,6 +245,12 @@ struct ng_world {
     bool links_read, routes_read, listeners_read; /* false: not observed, `gaps` says why */
 
     struct ng_nft_dump nft;
+    const struct ng_xt_table *xt_tables; /* sorted by family, name */
+    size_t n_xt_tables;
+    struct ng_ipset_dump ipsets;
+    bool ipsec;            /* packets may come out of IPsec: there are security associations */
+    bool conntrack_strict; /* net.netfilter.nf_conntrack_tcp_loose is off: only a SYN begins a
+                              connection */
 };
 
 void ng_world_free(struct ng_world *world); /* NULL-safe */

@@ -80,24 +80,38 @@ int ng_prefix_parse(const char *text, struct ng_addr *ret_addr, unsigned *ret_le
     return 0;
 }
 
+/* Nearly all addresses that are printed are these, and inet_ntop takes its time. */
+static const char *text4(uint32_t value, char buffer[static NG_ADDR_TEXT]) {
+    char *end = buffer;
+    for (unsigned shift = 24;; shift -= 8) {
+        end = ng_put_decimal(end, value >> shift & 0xff);
+        *end++ = shift ? '.' : '\0';
+        if (!shift)
+            return buffer;
+    }
+}
+
 const char *ng_addr_text(struct ng_addr addr, char buffer[static NG_ADDR_TEXT]) {
+    if (addr.family == NG_IP4)
+        return text4((uint32_t)addr.value, buffer);
     uint8_t wire[16];
     to_wire(addr, wire);
     /* RFC 5952 section 5 asks for dotted quads where a well-known prefix embeds IPv4, which
      * inet_ntop does for ::ffff:0:0/96, but it does so for the deprecated ::/96 as well. */
-    bool compatible = addr.family == NG_IP6 && addr.value >> 32 == 0 && addr.value > UINT16_MAX;
+    bool compatible = addr.value >> 32 == 0 && addr.value > UINT16_MAX;
     if (compatible)
         snprintf(buffer, NG_ADDR_TEXT, "::%x:%x", (unsigned)(addr.value >> 16 & 0xffff),
                  (unsigned)(addr.value & 0xffff));
     else
-        inet_ntop(addr.family == NG_IP4 ? AF_INET : AF_INET6, wire, buffer, NG_ADDR_TEXT);
+        inet_ntop(AF_INET6, wire, buffer, NG_ADDR_TEXT);
     return buffer;
 }
 
 const char *ng_prefix_text(struct ng_addr addr, unsigned len, char buffer[static NG_ADDR_TEXT]) {
     ng_addr_text(addr, buffer);
-    size_t used = strlen(buffer);
-    snprintf(buffer + used, NG_ADDR_TEXT - used, "/%u", len);
+    char *end = buffer + strlen(buffer);
+    *end++ = '/';
+    *ng_put_decimal(end, len) = '\0';
     return buffer;
 }
 

@@ -41,10 +41,10 @@ int ng_addrset_from(struct ng_arena *arena, const struct ng_interval *any_order,
     struct ng_interval *own = ng_arena_alloc(arena, count, sizeof(*own));
     if (!own)
         return -ENOMEM;
-    if (count) {
+    if (count)
         memcpy(own, any_order, count * sizeof(*own));
+    if (count > 1)
         qsort(own, count, sizeof(*own), compare_intervals);
-    }
     *ret_set = (struct ng_addrset){own, normalise(own, count)};
     return 0;
 }
@@ -67,10 +67,20 @@ int ng_addrset_union(struct ng_arena *arena, struct ng_addrset a, struct ng_addr
     return 0;
 }
 
+/* Nearly always one of two sets is everybody: then nothing needs copying. */
+static bool covers(struct ng_addrset outer, struct ng_addrset inner) {
+    return outer.count == 1 && outer.intervals[0].lo <= inner.intervals[0].lo &&
+           outer.intervals[0].hi >= inner.intervals[inner.count - 1].hi;
+}
+
 int ng_addrset_intersect(struct ng_arena *arena, struct ng_addrset a, struct ng_addrset b,
                          struct ng_addrset *ret_set) {
     if (!a.count || !b.count) {
         *ret_set = (struct ng_addrset){0};
+        return 0;
+    }
+    if (covers(a, b) || covers(b, a)) {
+        *ret_set = covers(a, b) ? b : a;
         return 0;
     }
     struct ng_interval *common = ng_arena_alloc(arena, a.count + b.count, sizeof(*common));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netguard/base.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +17,36 @@ enum {
 struct block {
     struct block *next;
     size_t used, capacity;
+    size_t touched; /* what lies behind was never handed out and is still zero */
     alignas(max_align_t) unsigned char bytes[];
+};
+
+/* Memory of others that goes with the arena. */
+struct adopted {
+    struct adopted *next;
+    void *memory;
 };
 
 struct ng_arena {
     struct block *blocks; /* the one in use first */
+    struct adopted *adopted;
+    size_t handed_out; /* bytes since the last reset */
 };
 
 struct ng_arena *ng_arena_new(void) {
     return calloc(1, sizeof(struct ng_arena));
 }
 
+static void free_adopted(struct ng_arena *arena) {
+    for (const struct adopted *one = arena->adopted; one; one = one->next)
+        free(one->memory);
+    arena->adopted = NULL;
+}
+
 void ng_arena_free(struct ng_arena *arena) {
     if (!arena)
         return;
+    free_adopted(arena); /* the list of it stands in the blocks */
     for (struct block *block = arena->blocks, *next; block; block = next) {
         next = block->next;
         free(block);
@@ -54,10 +71,10 @@ static struct block *add_block(struct ng_arena *arena, size_t at_least) {
     if (capacity > SIZE_MAX - sizeof(struct block))
         return NULL;
 
-    struct block *block = malloc(sizeof(*block) + capacity);
+    /* Large blocks come fresh from the kernel, and so zeroed without any work of ours. */
+    struct block *block = calloc(1, sizeof(*block) + capacity);
     if (!block)
         return NULL;
-    block->used = 0;
     block->capacity = capacity;
     if (oversized && arena->blocks) {
         block->next = arena->blocks->next;
@@ -69,7 +86,13 @@ static struct block *add_block(struct ng_arena *arena, size_t at_least) {
     return block;
 }
 
+size_t ng_arena_used(const struct ng_arena *arena) {
+    return arena->handed_out;
+}
+
 void ng_arena_reset(struct ng_arena *arena) {
+    arena->handed_out = 0;
+    free_adopted(arena);
     struct block *largest = arena->blocks;
     for (struct block *block = arena->blocks; block; block = block->next)
         if (block->capacity > largest->capacity)
@@ -86,13 +109,21 @@ void ng_arena_reset(struct ng_arena *arena) {
     }
 }
 
+static size_t round_up(size_t len) {
+    return (len + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+}
+
+static void take(struct block *block, size_t want) {
+    block->used += want;
+    if (block->used > block->touched)
+        block->touched = block->used;
+}
+
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) {
     size_t want;
     if (__builtin_mul_overflow(count, size_bytes, &want) || want > SIZE_MAX - alignof(max_align_t))
         return NULL;
-    if (want == 0)
-        want = 1;
-    want = (want + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    want = round_up(want ? want : 1);
 
     struct block *block = arena->blocks;
     if (!block || block->capacity - block->used < want) {
@@ -100,10 +131,22 @@ void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) {
         if (!block)
             return NULL;
     }
-    /* Cleared piece by piece: most of a block is often never asked for. */
-    void *piece = memset(block->bytes + block->used, 0, want);
-    block->used += want;
+    /* After a reset cleared piece by piece: most of a block is often never asked for again. */
+    void *piece = block->bytes + block->used;
+    if (block->used < block->touched)
+        memset(piece, 0, want < block->touched - block->used ? want : block->touched - block->used);
+    take(block, want);
+    arena->handed_out += want;
     return piece;
+}
+
+int ng_arena_adopt(struct ng_arena *arena, void *memory) {
+    struct adopted *one = ng_arena_alloc(arena, 1, sizeof(*one));
+    if (!one)
+        return -ENOMEM;
+    *one = (struct adopted){arena->adopted, memory};
+    arena->adopted = one;
+    return 0;
 }
 
 char *ng_arena_strndup(struct ng_arena *arena, const char *s, size_t len_bytes) {
@@ -118,14 +161,24 @@ char *ng_arena_strdup(struct ng_arena *arena, const char *s) {
     return ng_arena_strndup(arena, s, strlen(s));
 }
 
+/* Written where it is to stand; only what does not fit there is written twice. */
 char *ng_arena_printf(struct ng_arena *arena, const char *format, ...) {
+    struct block *block = arena->blocks;
+    size_t room = block ? block->capacity - block->used : 0;
+    char *text = room ? (char *)block->bytes + block->used : NULL;
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int len = vsnprintf(NULL, 0, format, arguments);
-    char *text = len < 0 ? NULL : ng_arena_alloc(arena, (size_t)len + 1, 1);
-    if (text)
-        vsnprintf(text, (size_t)len + 1, format, again);
+    int len = vsnprintf(text, room, format, arguments);
+    if (len >= 0 && round_up((size_t)len + 1) <= room) {
+        take(block, round_up((size_t)len + 1));
+    } else {
+        if (room) /* as much as there was room for */
+            block->touched = block->capacity;
+        text = len < 0 ? NULL : ng_arena_alloc(arena, (size_t)len + 1, 1);
+        if (text)
+            vsnprintf(text, (size_t)len + 1, format, again);
+    }
     va_end(again);
     va_end(arguments);
     return text;

@@ -150,12 +150,9 @@ static bool is_link_local6(struct ng_addr addr) {
     return addr.family == NG_IP6 && addr.value >> 118 == 0x3fa; /* fe80::/10 */
 }
 
-/* Which addresses lead to the exposure: its own, or (bound to any) every address of this
- * host, since each answers on each interface; those that no rule tells apart count once. */
-static int destinations(const struct judgement *judgement, const struct ng_exposure *exposure,
-                        const struct ng_link *link, struct ng_arena *arena, ng_u128 **ret_addrs,
-                        size_t *ret_count) {
-    const struct ng_world *world = judgement->world;
+int ng_exposure_destinations(const struct ng_world *world, const struct ng_engine_state *engine,
+                             const struct ng_exposure *exposure, const struct ng_link *link,
+                             struct ng_arena *arena, ng_u128 **ret_addrs, size_t *ret_count) {
     ng_u128 *addrs = ng_arena_alloc(arena, world->n_ifaddrs + 1, sizeof(*addrs));
     if (!addrs)
         return -ENOMEM;
@@ -175,7 +172,7 @@ static int destinations(const struct judgement *judgement, const struct ng_expos
                 (own || !is_link_local6(ifaddr->addr)))
                 addrs[n++] = ifaddr->addr.value;
         }
-    *ret_count = ng_reach_distinct(judgement->engine, exposure->family, addrs, n);
+    *ret_count = ng_reach_distinct(engine, exposure->family, addrs, n);
     return 0;
 }
 
@@ -200,6 +197,7 @@ static int make_decider(const struct judgement *judgement, const struct ng_outco
         .rule = rule                 ? ng_rule_text(judgement->arena, ruleset, rule)
                 : chain->policy_drop ? "policy drop"
                                      : "policy accept",
+        .legacy = table->legacy,
     };
     return decider->table && decider->rule ? 0 : -ENOMEM;
 }
@@ -225,6 +223,8 @@ static int find_decider(const struct judgement *judgement, const struct ng_outco
 static int compare_deciders(const void *left, const void *right) {
     const struct ng_decider *a = left, *b = right;
     int order = strcmp(a->table, b->table);
+    if (order == 0)
+        order = a->legacy - b->legacy;
     if (order == 0)
         order = strcmp(a->chain, b->chain);
     return order ? order : a->handle < b->handle ? -1 : a->handle > b->handle;
@@ -311,27 +311,6 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
 
 /* -- what could not be decided ------------------------------------------------------- */
 
-static int undecided_text(const struct judgement *judgement, const struct ng_undecided *undecided,
-                          const char **ret_text) {
-    const char *what = undecided->what;
-    if (!what && undecided->op)
-        what = ng_op_text(judgement->arena, judgement->ruleset, undecided->op);
-    if (what && undecided->rule != NG_NONE) {
-        const struct ng_rule *rule = &judgement->ruleset->rules[undecided->rule];
-        const struct ng_chain *chain = &judgement->ruleset->chains[rule->chain];
-        const struct ng_table *table = &judgement->ruleset->tables[chain->table];
-        what = ng_arena_printf(judgement->arena, "%s (%s %s %s handle %llu)", what,
-                               ng_table_family_text(table->family), table->name, chain->name,
-                               (unsigned long long)rule->handle);
-    }
-    *ret_text = what;
-    return what ? 0 : -ENOMEM;
-}
-
-static int compare_texts(const void *left, const void *right) {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 static int list_unsure(const struct judgement *judgement, struct tally *tally,
                        struct ng_reach *reach) {
     if (ng_addrset_empty(reach->maybe) || tally->n_undecided == 0)
@@ -339,21 +318,17 @@ static int list_unsure(const struct judgement *judgement, struct tally *tally,
     const char **items = ng_arena_alloc(judgement->arena, tally->n_undecided, sizeof(*items));
     if (!items)
         return -ENOMEM;
-    size_t n = 0, kept = 0;
+    size_t n = 0;
     for (size_t i = 0; i < tally->n_undecided; i++) {
         bool relevant = false;
         int r = concerns(tally, tally->undecided[i].region, reach->maybe, &relevant);
         if (r == 0 && relevant)
-            r = undecided_text(judgement, &tally->undecided[i], &items[n++]);
+            r = ng_undecided_text(judgement->arena, judgement->ruleset, &tally->undecided[i],
+                                  &items[n++]);
         if (r < 0)
             return r;
     }
-    if (n)
-        qsort(items, n, sizeof(*items), compare_texts);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || strcmp(items[kept - 1], items[i]) != 0)
-            items[kept++] = items[i];
-    reach->unsure = (struct ng_strings){items, kept};
+    reach->unsure = ng_sort_texts(items, n);
     return 0;
 }
 
@@ -363,64 +338,19 @@ static int copy_set(struct ng_arena *arena, struct ng_addrset set, struct ng_add
     return ng_addrset_from(arena, set.intervals, set.count, ret_set);
 }
 
-/* Source ports, where not every one of them gets in alike. */
-static int list_source_ports(const struct judgement *judgement, struct ng_region region,
-                             struct ng_reach *reach) {
-    bool all_alike =
-        region.count == 1 && region.bands[0].lo == 0 && region.bands[0].hi == UINT16_MAX;
-    if (region.count == 0 || all_alike)
-        return 0;
-    struct ng_port_range *ports = ng_arena_alloc(judgement->arena, region.count, sizeof(*ports));
-    if (!ports)
-        return -ENOMEM;
-    size_t n = 0;
-    for (size_t i = 0; i < region.count; i++) {
-        const struct ng_band *band = &region.bands[i];
-        if (n && ports[n - 1].hi + 1U == band->lo)
-            ports[n - 1].hi = band->hi;
-        else
-            ports[n++] = (struct ng_port_range){band->lo, band->hi};
-    }
-    /* Every port gets somebody in, only not the same: no port is excluded. */
-    if (n == 1 && ports[0].lo == 0 && ports[0].hi == UINT16_MAX)
-        return 0;
-    reach->source_ports = ports;
-    reach->n_source_ports = n;
-    return 0;
-}
-
 static int conclude(const struct judgement *judgement, struct tally *tally,
                     const struct arrival *arrival, bool ip6, struct ng_reach *reach) {
-    struct ng_arena *arena = tally->arena;
-    struct ng_region zone, routable, certain, missing;
-    struct ng_addrset sources, possible, maybe;
-    int r = ng_region_make(arena, 0, UINT16_MAX, arrival->sources[ip6], &zone);
+    struct admitted admitted;
+    int r = ng_weigh(tally->arena, tally->certain, tally->possible, arrival->sources[ip6],
+                     arrival->routable[ip6], &admitted);
     if (r == 0)
-        r = ng_region_make(arena, 0, UINT16_MAX, arrival->routable[ip6], &routable);
+        r = copy_set(judgement->arena, admitted.sources, &reach->sources);
     if (r == 0)
-        r = ng_region_intersect(arena, tally->certain, zone, &certain);
+        r = copy_set(judgement->arena, admitted.maybe, &reach->maybe);
     if (r == 0)
-        r = ng_region_subtract(arena, routable, certain, &missing);
-    if (r == 0)
-        r = ng_region_addrs(arena, certain, &sources);
-    if (r == 0)
-        r = ng_region_addrs(arena, tally->possible, &possible);
-    if (r == 0)
-        r = ng_addrset_intersect(arena, possible, arrival->sources[ip6], &possible);
-    if (r == 0)
-        r = ng_addrset_subtract(arena, possible, sources, &maybe);
-    if (r == 0)
-        r = copy_set(judgement->arena, sources, &reach->sources);
-    if (r == 0)
-        r = copy_set(judgement->arena, maybe, &reach->maybe);
-    if (r < 0)
-        return r;
-
-    if (!ng_addrset_empty(sources))
-        reach->verdict = ng_region_empty(missing) ? NG_REACHABLE : NG_PARTLY;
-    else
-        reach->verdict = ng_addrset_empty(maybe) ? NG_BLOCKED : NG_UNKNOWN;
-    r = list_source_ports(judgement, certain, reach);
+        r = ng_source_ports(judgement->arena, admitted.certain, &reach->source_ports,
+                            &reach->n_source_ports);
+    reach->verdict = admitted.verdict;
     if (r == 0)
         r = list_deciders(judgement, tally, arrival, ip6, reach);
     return r < 0 ? r : list_unsure(judgement, tally, reach);
@@ -473,7 +403,8 @@ static int tally_link(const struct judgement *judgement, struct ng_exposure *exp
                       const struct arrival *arrival, struct tally *tally) {
     ng_u128 *addrs;
     size_t n;
-    int r = destinations(judgement, exposure, arrival->link, tally->arena, &addrs, &n);
+    int r = ng_exposure_destinations(judgement->world, judgement->engine, exposure, arrival->link,
+                                     tally->arena, &addrs, &n);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = ask(judgement, exposure, arrival, addrs[i], tally);
     for (size_t i = 0; r == 0 && i < tally->n_verdicts; i++)

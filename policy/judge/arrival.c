@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/judge/parts.h"
 #include "policy/reach/route.h"
+#include "policy/reach/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +26,22 @@ static bool is_engine_bridge(const struct ng_world *world, const char *name) {
     return false;
 }
 
+/* IP sees the bridge or bond, not its ports; but the members of a VRF. */
+static bool sees_packets(const struct ng_world *world, const struct ng_link *link) {
+    const struct ng_link *master = link->master ? ng_link_find(world, link->master) : NULL;
+    bool port = link->master && (!master || strcmp(master->kind, "vrf") != 0);
+    return !link->loopback && link->up && !port;
+}
+
+/* An engine's network may sit on a bridge that leads outside: who comes in there is anybody. */
+static bool leads_to_containers(const struct ng_world *world, const struct ng_link *link) {
+    return is_engine_bridge(world, link->name) && !has_uplink(world, link);
+}
+
+bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link) {
+    return sees_packets(world, link) && !leads_to_containers(world, link);
+}
+
 /* Traffic between containers is asked about only where the policy has a word on it: it
  * multiplies the questions by the number of networks. */
 static bool policy_names_containers(const struct ng_policy *policy) {
@@ -44,6 +61,20 @@ static bool interface_matches(const struct ng_zone_match *match, const char *nam
     return false;
 }
 
+int ng_routable_sources(const struct ng_world *world, const struct ng_link *link,
+                        struct ng_arena *arena, const struct ng_addrset sources[static 2],
+                        struct ng_addrset ret_routable[static 2]) {
+    struct ng_addrset valid;
+    struct ng_interval link_local = ng_link_local6();
+    int r = ng_route_sources(world, link, arena, &valid);
+    if (r == 0)
+        r = ng_addrset_intersect(arena, sources[0], valid, &ret_routable[0]);
+    if (r == 0)
+        r = ng_addrset_subtract(arena, sources[1], (struct ng_addrset){&link_local, 1},
+                                &ret_routable[1]);
+    return r;
+}
+
 static int add_arrival(struct judgement *judgement, const char *zone, const struct ng_link *link,
                        const struct ng_addrset sources[static 2]) {
     if (ng_addrset_empty(sources[0]) && ng_addrset_empty(sources[1]))
@@ -56,17 +87,9 @@ static int add_arrival(struct judgement *judgement, const char *zone, const stru
         .zone = zone,
         .link = link,
         .sources = {sources[0], sources[1]},
-        .routable = {sources[0], sources[1]},
     };
-    struct ng_addrset valid;
-    struct ng_interval link_local = ng_link_local6();
-    int r = ng_route_sources(judgement->world, link, judgement->arena, &valid);
-    if (r == 0)
-        r = ng_addrset_intersect(judgement->arena, sources[0], valid, &arrival->routable[0]);
-    if (r == 0)
-        r = ng_addrset_subtract(judgement->arena, sources[1], (struct ng_addrset){&link_local, 1},
-                                &arrival->routable[1]);
-    return r;
+    return ng_routable_sources(judgement->world, link, judgement->arena, sources,
+                               arrival->routable);
 }
 
 /* What one zone takes of the sources that no zone before it has taken. */
@@ -106,8 +129,7 @@ static int arrivals_of_link(struct judgement *judgement, const struct ng_link *l
         r = ng_addrset_range(judgement->arena, 0, ng_family_max(NG_IP6), &left[1]);
     if (r < 0)
         return r;
-    /* An engine's network may sit on a bridge that leads outside: who comes in there is anybody. */
-    if (is_engine_bridge(judgement->world, link->name) && !has_uplink(judgement->world, link))
+    if (leads_to_containers(judgement->world, link))
         return containers_asked ? add_arrival(judgement, NG_ZONE_CONTAINERS, link, left) : 0;
     for (size_t i = 0; r == 0 && i < judgement->policy->n_zones; i++)
         r = take_zone(judgement, &judgement->policy->zones[i], link, left);
@@ -136,8 +158,7 @@ int ng_find_arrivals(struct judgement *judgement) {
     bool containers_asked = policy_names_containers(judgement->policy);
     for (size_t i = 0; i < world->n_links; i++) {
         const struct ng_link *link = &world->links[i];
-        /* IP sees the bridge or bond, not its ports. */
-        if (link->loopback || !link->up || link->master)
+        if (!sees_packets(world, link))
             continue;
         int r = arrivals_of_link(judgement, link, containers_asked);
         if (r < 0)

@@ -2,7 +2,6 @@
 #include "policy/judge/parts.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,15 +13,17 @@ void ng_hash_text(char ret_hex[static 17], const char *const *texts, size_t coun
             if (!*c)
                 break;
         }
-    snprintf(ret_hex, 17, "%016llx", (unsigned long long)hash);
+    for (unsigned i = 16; i-- > 0; hash >>= 4)
+        ret_hex[i] = "0123456789abcdef"[hash & 0xf];
+    ret_hex[16] = '\0';
 }
 
 static void set_id(struct ng_exposure *exposure) {
     char addr[NG_ADDR_TEXT] = "", host_port[8], container_port[8];
     if (exposure->host_addr.family)
         ng_addr_text(exposure->host_addr, addr);
-    snprintf(host_port, sizeof(host_port), "%u", exposure->host_port);
-    snprintf(container_port, sizeof(container_port), "%u", exposure->container_port);
+    *ng_put_decimal(host_port, exposure->host_port) = '\0';
+    *ng_put_decimal(container_port, exposure->container_port) = '\0';
     const struct ng_container *container = exposure->container;
     const char *who = !container ? "" : container->service ? container->service : container->name;
     const char *texts[] = {ng_kind_text(exposure->kind),

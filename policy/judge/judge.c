@@ -84,14 +84,14 @@ const char *ng_family_text(uint8_t family) {
 
 /* Without these parts of the world, or with a packet filter that was not read beside the one
  * that was, no answer could be trusted. */
-static const char *blindness(const struct ng_world *world) {
+const char *ng_blindness(const struct ng_world *world) {
     if (!world->nft.read)
         return "the nf_tables ruleset was not read";
     if (!world->links_read || !world->routes_read)
         return "links, addresses or routes were not read";
     for (size_t i = 0; i < world->n_gaps; i++)
         if (strcmp(world->gaps[i].source, "xtables") == 0)
-            return "iptables-legacy tables are live and were not read";
+            return "it is not known what iptables-legacy tables hold";
         else if (strcmp(world->gaps[i].source, "routes") == 0)
             return "not all routes were read";
     return NULL;
@@ -219,10 +219,13 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
         .ruleset = ruleset,
         .policy = policy,
         .engine = engine,
-        .blind = blindness(world),
+        .blind = ng_blindness(world),
     };
+    struct ng_strings backends = {0};
     if (r == 0)
         r = judge(&judgement);
+    if (r == 0)
+        r = ng_find_backends(arena, ruleset, &backends);
     if (r == 0 && judgement.n_gaps)
         qsort(judgement.gaps, judgement.n_gaps, sizeof(*judgement.gaps), compare_gaps);
     if (r < 0)
@@ -233,6 +236,7 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
         .complete = judgement.n_gaps == 0,
         .gaps = judgement.gaps,
         .n_gaps = judgement.n_gaps,
+        .backends = backends,
         .exposures = judgement.exposures,
         .n_exposures = judgement.n_exposures,
         .findings = judgement.findings,

@@ -6,7 +6,7 @@
  * exposure.c (what is there to reach), admission.c (who gets in), findings.c (may he). */
 
 #include "netguard/judge.h"
-#include "netguard/reach.h"
+#include "netguard/trace.h"
 
 /* Packets of one zone coming in by one interface. */
 struct arrival {
@@ -48,6 +48,46 @@ int ng_find_findings(struct judgement *judgement) _must_check_;
 /* Does a socket that is bound like this take the packet? */
 bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
                        ng_u128 daddr, uint16_t dport, uint32_t iif);
+
+/* admission.c: which addresses lead to the exposure: its own, or (bound to any) every address of
+ * this host, since each answers on each interface; those that no rule tells apart count once. */
+int ng_exposure_destinations(const struct ng_world *world, const struct ng_engine_state *engine,
+                             const struct ng_exposure *exposure, const struct ng_link *link,
+                             struct ng_arena *arena, ng_u128 **ret_addrs,
+                             size_t *ret_count) _must_check_;
+
+/* arrival.c: do packets from outside come in by this link? */
+bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link);
+
+/* weigh.c: what regions of packets come to, for who comes from `who` and of them needs to get in
+ * (`routable`). */
+struct admitted {
+    enum ng_reach_verdict verdict;
+    struct ng_region certain;
+    struct ng_addrset sources, maybe;
+};
+int ng_weigh(struct ng_arena *arena, struct ng_region certain, struct ng_region possible,
+             struct ng_addrset who, struct ng_addrset routable,
+             struct admitted *ret_admitted) _must_check_;
+/* "limit rate 5/second (ip filter INPUT handle 4)" */
+int ng_undecided_text(struct ng_arena *arena, const struct ng_ruleset *ruleset,
+                      const struct ng_undecided *undecided, const char **ret_text) _must_check_;
+/* Sorted, none twice; in the memory of `items`. */
+struct ng_strings ng_sort_texts(const char **items, size_t count);
+
+/* arrival.c: of those who come in by `link` those whom routing lets in, and on to a container;
+ * [family == NG_IP6]. */
+int ng_routable_sources(const struct ng_world *world, const struct ng_link *link,
+                        struct ng_arena *arena, const struct ng_addrset sources[static 2],
+                        struct ng_addrset ret_routable[static 2]) _must_check_;
+
+/* judge.c: why nothing can be decided at all, NULL: it can. */
+const char *ng_blindness(const struct ng_world *world);
+
+/* backends.c: which of the kernel's packet filters judge IP packets: "nf_tables",
+ * "iptables-legacy". */
+int ng_find_backends(struct ng_arena *arena, const struct ng_ruleset *ruleset,
+                     struct ng_strings *ret_backends) _must_check_;
 
 /* 16 hex digits of FNV-1a (64 bits) over the texts, each ended by a NUL. */
 void ng_hash_text(char ret_hex[static 17], const char *const *texts, size_t count);

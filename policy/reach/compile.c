@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/reach/compile.h"
 
-#include "policy/reach/route.h"
+#include "policy/reach/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -114,10 +114,11 @@ void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 
                    uint32_t dport, struct rule_walk *ret_walk) {
     const struct ng_chain *of = &state->ruleset->chains[chain];
     const struct chain_index *index = &state->indexes[chain];
-    ret_walk->index = index;
+    bool helps = index->keys && dport != ANY_PORT && !state->rewrites;
+    ret_walk->index = helps ? index : NULL;
     ret_walk->next = (uint32_t)of->first_rule;
     ret_walk->end = (uint32_t)(of->first_rule + of->n_rules);
-    if (!index->keys)
+    if (!helps)
         return;
     for (unsigned i = 0; i < ARRAY_SIZE(ret_walk->runs); i++) {
         struct rule_key key = {
@@ -130,7 +131,7 @@ void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 
 }
 
 uint32_t ng_walk_next(struct rule_walk *walk) {
-    if (!walk->index->keys)
+    if (!walk->index)
         return walk->next < walk->end ? walk->next++ : NG_NONE;
     unsigned best = 0;
     for (unsigned i = 1; i < ARRAY_SIZE(walk->runs); i++)
@@ -158,8 +159,7 @@ static int compare_running(const void *left, const void *right, void *context) {
     const struct ng_ruleset *ruleset = context;
     uint32_t index_a = *(const uint32_t *)left, index_b = *(const uint32_t *)right;
     const struct ng_chain *a = &ruleset->chains[index_a], *b = &ruleset->chains[index_b];
-    /* A netdev chain sees the packet before an inet chain at the same place does; all nat
-     * chains stand together. */
+    /* All nat chains stand together. */
     int32_t pa = running_priority(a), pb = running_priority(b);
     if (pa != pb)
         return pa < pb ? -1 : 1;
@@ -167,23 +167,103 @@ static int compare_running(const void *left, const void *right, void *context) {
         return a->type == NG_CHAIN_NAT ? 1 : -1;
     if (a->priority != b->priority)
         return a->priority < b->priority ? -1 : 1;
+    /* Of equals in one table the one that was made last runs first; of those in several the
+     * dump does not tell. */
+    if (a->table == b->table && a->handle != b->handle)
+        return a->handle > b->handle ? -1 : 1;
     return index_a < index_b ? -1 : 1;
 }
 
-static bool sees(const struct ng_table *table, uint8_t family) {
-    if (table->dormant)
-        return false;
+/* NAT's own hook stands among the chains of its priority where its first chain was registered. */
+static bool same_turn(const struct ng_chain *a, const struct ng_chain *b) {
+    bool alike = (a->type == NG_CHAIN_NAT) == (b->type == NG_CHAIN_NAT);
+    return running_priority(a) == running_priority(b) && (!alike || a->priority == b->priority);
+}
+
+/* Does a chain, or one that it jumps to, change what a later one sees of the packet? */
+static bool changes_packets(const struct ng_ruleset *ruleset, uint32_t index, bool *seen,
+                            unsigned depth);
+
+static bool leads_to_change(const struct ng_ruleset *ruleset, const struct ng_verdict *verdict,
+                            bool *seen, unsigned depth) {
+    return (verdict->kind == NG_VERDICT_JUMP || verdict->kind == NG_VERDICT_GOTO) &&
+           changes_packets(ruleset, verdict->chain, seen, depth + 1);
+}
+
+static bool op_changes(const struct ng_ruleset *ruleset, const struct ng_op *op, bool *seen,
+                       unsigned depth) {
+    if (op->kind == NG_OP_VERDICT)
+        return leads_to_change(ruleset, &op->verdict, seen, depth);
+    bool changes = op->kind >= NG_OP_DNAT && op->kind != NG_OP_NOTHING;
+    for (size_t i = 0; op->kind == NG_OP_VMAP && i < op->match->n_boxes && !changes; i++)
+        changes = leads_to_change(ruleset, &op->match->boxes[i].verdict, seen, depth);
+    return changes;
+}
+
+static bool changes_packets(const struct ng_ruleset *ruleset, uint32_t index, bool *seen,
+                            unsigned depth) {
+    enum { FAR = 128 }; /* further than any kernel follows: perhaps */
+    if (seen[index] || depth > FAR)
+        return depth > FAR;
+    seen[index] = true;
+    const struct ng_chain *chain = &ruleset->chains[index];
+    bool changes = false;
+    for (size_t i = chain->first_rule; i < chain->first_rule + chain->n_rules && !changes; i++)
+        for (size_t k = 0; k < ruleset->rules[i].n_ops && !changes; k++)
+            changes = op_changes(ruleset, &ruleset->rules[i].ops[k], seen, depth);
+    return changes;
+}
+
+/* How many from `first` on may run in any order, with different results. */
+static int count_tied(const struct ng_engine_state *state, const uint32_t *chains, size_t count,
+                      size_t first, uint8_t *ret_tied) {
+    const struct ng_ruleset *ruleset = state->ruleset;
+    const struct ng_chain *one = &ruleset->chains[chains[first]];
+    size_t n = 1;
+    bool untold = false, changes = false;
+    for (; first + n < count && same_turn(one, &ruleset->chains[chains[first + n]]); n++) {
+        const struct ng_chain *other = &ruleset->chains[chains[first + n]];
+        untold = untold || other->table != one->table || other->handle == one->handle ||
+                 (other->type == NG_CHAIN_NAT) != (one->type == NG_CHAIN_NAT);
+    }
+    *ret_tied = 1;
+    if (!untold)
+        return 0;
+    bool *seen = calloc(ruleset->n_chains, sizeof(*seen));
+    if (!seen)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        changes = changes_packets(ruleset, chains[first + i], seen, 0) || changes;
+    free(seen);
+    if (changes)
+        *ret_tied = n > UINT8_MAX ? UINT8_MAX : (uint8_t)n;
+    return 0;
+}
+
+static bool of_family(const struct ng_table *table, uint8_t family) {
     return table->family == NG_TABLE_INET || table->family == NG_TABLE_NETDEV ||
            table->family == (family == NG_IP4 ? NG_TABLE_IP : NG_TABLE_IP6);
 }
 
-static int collect_hook(struct ng_engine_state *state, uint8_t family, enum ng_hook hook) {
+static bool sees(const struct ng_table *table, uint8_t family) {
+    return !table->dormant && of_family(table, family);
+}
+
+static bool sees_bridge(const struct ng_table *table, uint8_t family) {
+    (void)family;
+    return !table->dormant && table->family == NG_TABLE_BRIDGE;
+}
+
+typedef bool (*sees_fn)(const struct ng_table *table, uint8_t family);
+
+static int collect_hook(struct ng_engine_state *state, sees_fn is_seen, uint8_t family,
+                        enum ng_hook hook, struct hook_chains *ret_hook) {
     const struct ng_ruleset *ruleset = state->ruleset;
     uint32_t *chains = NULL;
     size_t count = 0, capacity = 0;
     for (size_t i = 0; i < ruleset->n_chains; i++) {
         const struct ng_chain *chain = &ruleset->chains[i];
-        if (!chain->base || chain->hook != hook || !sees(&ruleset->tables[chain->table], family))
+        if (!chain->base || chain->hook != hook || !is_seen(&ruleset->tables[chain->table], family))
             continue;
         uint32_t *slot = NG_ARENA_APPEND(state->arena, chains, count, capacity);
         if (!slot)
@@ -192,117 +272,61 @@ static int collect_hook(struct ng_engine_state *state, uint8_t family, enum ng_h
     }
     if (count)
         qsort_r(chains, count, sizeof(*chains), compare_running, (void *)ruleset);
-    state->hooks[family == NG_IP6][hook] = (struct hook_chains){chains, count};
-    return 0;
-}
-
-/* -- which destinations differ -------------------------------------------------------------------
- */
-
-struct cut_list {
-    ng_u128 *values;
-    size_t count, capacity;
-};
-
-static int add_cut(struct ng_arena *arena, struct cut_list *cuts, ng_u128 value) {
-    ng_u128 *slot = NG_ARENA_APPEND(arena, cuts->values, cuts->count, cuts->capacity);
-    if (!slot)
+    uint8_t *tied = ng_arena_alloc(state->arena, count, sizeof(*tied));
+    if (!tied)
         return -ENOMEM;
-    *slot = value;
-    return 0;
-}
-
-static int add_interval(struct ng_arena *arena, struct cut_list *cuts, struct ng_interval one) {
-    int r = add_cut(arena, cuts, one.lo);
-    if (r == 0 && one.hi != ~(ng_u128)0)
-        r = add_cut(arena, cuts, one.hi + 1);
-    return r;
-}
-
-static int cuts_of_match(struct ng_engine_state *state, const struct ng_match *match,
-                         struct cut_list cuts[static 2]) {
-    for (size_t i = 0; i < match->n_operands; i++) {
-        const struct ng_operand *operand = &match->operands[i];
-        if (operand->field == NG_FIELD_FIB_DADDR_IIF_TYPE)
-            state->all_distinct = true;
-        if (operand->field != NG_FIELD_DADDR && operand->field != NG_FIELD_CT_DADDR)
-            continue;
-        if (operand->mask != ~(ng_u128)0 || operand->flip || !operand->family) {
-            state->all_distinct = true;
-            continue;
-        }
-        struct cut_list *list = &cuts[operand->family == NG_IP6];
-        int r = 0;
-        for (size_t k = 0; r == 0 && k < match->values.count; k++)
-            r = add_interval(state->arena, list, match->values.intervals[k]);
-        for (size_t k = 0; r == 0 && k < match->expiring.count; k++)
-            r = add_interval(state->arena, list, match->expiring.intervals[k]);
-        for (size_t k = 0; r == 0 && k < match->n_boxes; k++)
-            r = add_interval(state->arena, list, match->boxes[k].sides[i]);
+    for (size_t i = 0; i < count; i += tied[i]) {
+        int r = count_tied(state, chains, count, i, &tied[i]);
         if (r < 0)
             return r;
     }
+    *ret_hook = (struct hook_chains){chains, tied, count};
     return 0;
 }
 
-static int compare_numbers(const void *left, const void *right) {
-    ng_u128 a = *(const ng_u128 *)left, b = *(const ng_u128 *)right;
-    return a < b ? -1 : a > b;
+/* -- what the rules as a whole bring about -------------------------------------------- */
+
+static bool rule_tracks(const struct ng_rule *rule) {
+    bool tracks = rule->tracks;
+    for (size_t i = 0; i < rule->n_ops && !tracks; i++)
+        tracks = rule->ops[i].kind == NG_OP_DNAT || rule->ops[i].kind == NG_OP_REDIRECT ||
+                 rule->ops[i].kind == NG_OP_SNAT;
+    return tracks;
 }
 
-static int collect_cuts(struct ng_engine_state *state) {
-    struct cut_list cuts[2] = {0};
-    /* Loopback is told apart by routing itself. */
-    int r = add_interval(state->arena, &cuts[0], (struct ng_interval){0x7f000000, 0x7fffffff});
-    if (r == 0)
-        r = add_interval(state->arena, &cuts[1], (struct ng_interval){1, 1});
-    for (size_t i = 0; r == 0 && i < state->ruleset->n_rules; i++) {
-        const struct ng_rule *rule = &state->ruleset->rules[i];
-        for (size_t k = 0; r == 0 && k < rule->n_ops; k++) {
-            const struct ng_op *op = &rule->ops[k];
-            bool tests =
-                op->kind == NG_OP_MATCH || op->kind == NG_OP_VMAP || op->kind == NG_OP_DNAT;
-            if (tests && op->match)
-                r = cuts_of_match(state, op->match, cuts);
+static bool rule_rewrites(const struct ng_rule *rule) {
+    for (size_t i = 0; i < rule->n_ops; i++)
+        if (rule->ops[i].kind == NG_OP_ASSIGN && (rule->ops[i].assign->target == NG_FIELD_DADDR ||
+                                                  rule->ops[i].assign->target == NG_FIELD_DPORT))
+            return true;
+    return false;
+}
+
+static void look_through(struct ng_engine_state *state) {
+    const struct ng_ruleset *ruleset = state->ruleset;
+    for (unsigned ip6 = 0; ip6 < 2; ip6++) {
+        uint8_t family = ip6 ? NG_IP6 : NG_IP4;
+        for (size_t i = 0; i < ruleset->n_chains; i++) {
+            const struct ng_chain *chain = &ruleset->chains[i];
+            if (chain->base && chain->type == NG_CHAIN_NAT &&
+                sees(&ruleset->tables[chain->table], family))
+                state->has_nat[ip6] = true;
+        }
+        /* Also the rules of a dormant table count. */
+        for (size_t i = 0; i < ruleset->n_rules && !state->tracks[ip6]; i++) {
+            const struct ng_chain *chain = &ruleset->chains[ruleset->rules[i].chain];
+            state->tracks[ip6] = of_family(&ruleset->tables[chain->table], family) &&
+                                 rule_tracks(&ruleset->rules[i]);
         }
     }
-    for (unsigned i = 0; i < 2; i++) {
-        if (cuts[i].count)
-            qsort(cuts[i].values, cuts[i].count, sizeof(*cuts[i].values), compare_numbers);
-        state->cuts[i] = cuts[i].values;
-        state->n_cuts[i] = cuts[i].count;
+    for (size_t i = 0; i < ruleset->n_rules; i++)
+        state->rewrites = state->rewrites || rule_rewrites(&ruleset->rules[i]);
+    for (size_t i = 0; i < state->world->n_route_rules; i++) {
+        const struct ng_route_rule *rule = &state->world->route_rules[i];
+        if (rule->src.family || rule->sport_lo || rule->sport_hi || rule->dport_lo ||
+            rule->dport_hi)
+            state->routed_by_source = true;
     }
-    return r;
-}
-
-/* How many cuts lie at or below an address: addresses with the same number are alike. */
-static size_t class_of(const struct ng_engine_state *state, uint8_t family, ng_u128 addr) {
-    unsigned which = family == NG_IP6;
-    size_t lo = 0, hi = state->n_cuts[which];
-    while (lo < hi) {
-        size_t middle = lo + (hi - lo) / 2;
-        if (state->cuts[which][middle] <= addr)
-            lo = middle + 1;
-        else
-            hi = middle;
-    }
-    return lo;
-}
-
-size_t ng_reach_distinct(const struct ng_engine_state *state, uint8_t family, ng_u128 *addrs,
-                         size_t count) {
-    if (state->all_distinct)
-        return count;
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t class = class_of(state, family, addrs[i]);
-        bool seen = false;
-        for (size_t k = 0; k < kept && !seen; k++)
-            seen = class_of(state, family, addrs[k]) == class;
-        if (!seen)
-            addrs[kept++] = addrs[i];
-    }
-    return kept;
 }
 
 /* -- all of it ----------------------------------------------------------------------- */
@@ -317,10 +341,7 @@ static int prepare_links(struct ng_engine_state *state) {
         const struct ng_link *link = &state->world->links[i];
         links[i].name = ng_name_number(link->name);
         links[i].kind = ng_name_number(link->kind);
-        /* A port of a bridge is no interface that IP sees. */
-        int r = link->master || !link->up
-                    ? 0
-                    : ng_route_sources(state->world, link, state->arena, &state->rp_sources[i]);
+        int r = ng_route_sources(state->world, link, state->arena, &state->rp_sources[i]);
         if (r < 0)
             return r;
     }
@@ -330,10 +351,15 @@ static int prepare_links(struct ng_engine_state *state) {
 
 static int prepare(struct ng_engine_state *state) {
     int r = prepare_links(state);
+    if (r == 0)
+        r = ng_source_prepare(state);
+    look_through(state);
     for (enum ng_hook hook = 0; r == 0 && hook < NG_HOOK_COUNT; hook++) {
-        r = collect_hook(state, NG_IP4, hook);
+        r = collect_hook(state, sees, NG_IP4, hook, &state->hooks[0][hook]);
         if (r == 0)
-            r = collect_hook(state, NG_IP6, hook);
+            r = collect_hook(state, sees, NG_IP6, hook, &state->hooks[1][hook]);
+        if (r == 0)
+            r = collect_hook(state, sees_bridge, NG_IP4, hook, &state->bridge_hooks[hook]);
     }
     struct chain_index *indexes =
         ng_arena_alloc(state->arena, state->ruleset->n_chains, sizeof(*indexes));
@@ -342,7 +368,15 @@ static int prepare(struct ng_engine_state *state) {
     for (size_t i = 0; r == 0 && i < state->ruleset->n_chains; i++)
         r = index_chain(state, &state->ruleset->chains[i], &indexes[i]);
     state->indexes = indexes;
-    return r < 0 ? r : collect_cuts(state);
+    for (unsigned ip6 = 0; r == 0 && ip6 < 2; ip6++)
+        r = ng_classes_make(state->arena, state->world, state->ruleset, ip6 ? NG_IP6 : NG_IP4,
+                            &state->classes[ip6]);
+    return r;
+}
+
+size_t ng_reach_distinct(const struct ng_engine_state *state, uint8_t family, ng_u128 *addrs,
+                         size_t count) {
+    return ng_classes_distinct(&state->classes[family == NG_IP6], addrs, count);
 }
 
 int ng_reach_new(const struct ng_world *world, const struct ng_ruleset *ruleset,

@@ -2,7 +2,7 @@
 #ifndef NETGUARD_COMPILE_H
 #define NETGUARD_COMPILE_H
 
-#include "netguard/reach.h"
+#include "policy/reach/distinct.h"
 
 /* The ruleset made ready for many questions: which base chains run at each hook, in which
  * order, and which rules of a chain can concern a packet at all. */
@@ -22,10 +22,16 @@ struct chain_index {
     size_t n_keys;
 };
 
+/* Base chains of one family at one hook, in running order. */
 struct hook_chains {
-    const uint32_t *chains; /* base chains of one family at one hook, in running order */
+    const uint32_t *chains;
+    /* How many from this one on have the same priority, run in an order that the ruleset does not
+     * tell, and change what the others see; 1: the order is known, or does not matter. */
+    const uint8_t *tied;
     size_t count;
 };
+
+enum { TIED_MAX = 4 }; /* that are tried in every order */
 
 struct link_names {
     ng_u128 name, kind; /* as numbers of netguard/ruleset.h */
@@ -36,18 +42,22 @@ struct ng_engine_state {
     const struct ng_world *world;
     const struct ng_ruleset *ruleset;
     struct hook_chains hooks[2][NG_HOOK_COUNT]; /* [family == NG_IP6] */
-    const struct chain_index *indexes;          /* one per chain */
-    const struct link_names *links;             /* one per link of the world */
-    struct ng_addrset *rp_sources; /* one per link: what IPv4 source validation lets in */
-    const ng_u128 *cuts[2];        /* where rules begin to tell destinations apart */
-    size_t n_cuts[2];
-    bool all_distinct; /* a rule tells destinations apart by other means */
+    struct hook_chains bridge_hooks[NG_HOOK_COUNT];
+    const struct chain_index *indexes; /* one per chain */
+    const struct link_names *links;    /* one per link of the world */
+    struct ng_addrset *rp_sources;     /* one per link: what IPv4 source validation lets in */
+    struct kept_maps *kept_maps;       /* of source.c; grows as questions need it */
+    bool has_nat[2];                   /* a nat chain is in force */
+    bool tracks[2];                    /* a rule makes the kernel track connections */
+    bool rewrites;                     /* a rule writes destinations without NAT: no index holds */
+    bool routed_by_source;             /* a routing rule asks for it */
+    struct address_classes classes[2];
 };
 
 /* Rules of a chain that can match a packet for `daddr` and `dport`, in order. */
 struct rule_walk {
-    const struct chain_index *index;
-    uint32_t next, end; /* of a chain without index */
+    const struct chain_index *index; /* NULL: none that helps */
+    uint32_t next, end;              /* of a chain without index */
     /* Up to four runs of equal keys apply: for this address or any, this port or any. */
     struct {
         struct rule_key key;
@@ -56,10 +66,14 @@ struct rule_walk {
     } runs[4];
 };
 
+/* `dport` ANY_PORT: of a packet that has none. */
 void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 daddr,
                    uint32_t dport, struct rule_walk *ret_walk);
 /* NG_NONE: no more. */
 uint32_t ng_walk_next(struct rule_walk *walk);
+
+/* source.c */
+int ng_source_prepare(struct ng_engine_state *state) _must_check_;
 
 /* A name of at most 16 bytes as a number; longer ones are cut. */
 ng_u128 ng_name_number(const char *name);

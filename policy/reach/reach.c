@@ -1,410 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netguard/reach.h"
 
-#include "policy/reach/compile.h"
-#include "policy/reach/packet.h"
 #include "policy/reach/route.h"
+#include "policy/reach/source.h"
+#include "policy/reach/walk.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-    MAX_DEPTH = 128, /* of jumps; the kernel allows 16 (nft) or as many as chains (legacy) */
-    /* Chains that one question runs through. Real rulesets need some hundreds; jumps that fan
-     * out at every level could ask for more than there is time. */
-    MAX_CHAINS_RUN = 100000,
-    MAX_MARKED_FLOWS = 256, /* that differ; beyond, marks are forgotten */
-};
-
-struct flows {
-    struct flow *items;
-    size_t count, capacity;
-};
-
-/* One question on its way through the hooks. */
-struct walk {
-    struct place place;
-    unsigned chains_run;
-    struct flows accepted; /* by the base chain that runs */
-    struct ng_outcome *outcomes;
-    size_t n_outcomes, outcomes_capacity;
-    struct ng_undecided *undecided;
-    size_t n_undecided, undecided_capacity;
-};
-
-/* -- bookkeeping --------------------------------------------------------------------- */
-
-static bool same_packet(const struct flow *a, const struct flow *b) {
-    return a->daddr == b->daddr && a->dport == b->dport && a->mark == b->mark &&
-           a->mark_known == b->mark_known && a->untracked == b->untracked &&
-           a->translated == b->translated && a->source_mapped == b->source_mapped &&
-           a->by_rule == b->by_rule && a->by_chain == b->by_chain;
-}
-
-static bool same_but_for_mark(const struct flow *a, const struct flow *b) {
-    struct flow unmarked = *a;
-    unmarked.mark = b->mark;
-    unmarked.mark_known = b->mark_known;
-    return same_packet(&unmarked, b);
-}
-
-/* Marks that are set bit by bit on doubtful tests could ask for as many flows as there are
- * marks: from some number on any mark may be meant. */
-static struct flow *forget_mark(struct flows *flows, const struct flow *flow) {
-    for (size_t i = 0; flows->count >= MAX_MARKED_FLOWS && i < flows->count; i++)
-        if (same_but_for_mark(&flows->items[i], flow)) {
-            flows->items[i].mark = 0;
-            flows->items[i].mark_known = false;
-            return &flows->items[i];
-        }
-    return NULL;
-}
-
-/* Packets that are alike go on as one. */
-static int add_flow(struct walk *walk, struct flows *flows, const struct flow *flow) {
-    if (ng_region_empty(flow->region))
-        return 0;
-    for (size_t i = 0; i < flows->count; i++)
-        if (same_packet(&flows->items[i], flow))
-            return ng_region_union(walk->place.arena, flows->items[i].region, flow->region,
-                                   &flows->items[i].region);
-    struct flow *crowd = forget_mark(flows, flow);
-    if (crowd)
-        return ng_region_union(walk->place.arena, crowd->region, flow->region, &crowd->region);
-    struct flow *own =
-        NG_ARENA_APPEND(walk->place.arena, flows->items, flows->count, flows->capacity);
-    if (!own)
-        return -ENOMEM;
-    *own = *flow;
-    return 0;
-}
-
-static int add_outcome(struct walk *walk, enum ng_fate fate, const struct flow *flow) {
-    if (ng_region_empty(flow->region))
-        return 0;
-    struct ng_outcome outcome = {
-        .fate = fate,
-        .hook = walk->place.hook,
-        .region = flow->region,
-        .daddr = flow->daddr,
-        .dport = flow->dport,
-        .translated = flow->translated,
-        .oif = fate == NG_FATE_FORWARDED ? walk->place.oif->index : 0,
-        .by_rule = flow->by_rule,
-        .by_chain = flow->by_chain,
-    };
-    struct ng_outcome *own = NG_ARENA_APPEND(walk->place.arena, walk->outcomes, walk->n_outcomes,
-                                             walk->outcomes_capacity);
-    if (!own)
-        return -ENOMEM;
-    *own = outcome;
-    return 0;
-}
-
-static int add_undecided(struct walk *walk, const struct ng_op *op, uint32_t rule, const char *what,
-                         struct ng_region region) {
-    if (ng_region_empty(region))
-        return 0;
-    struct ng_undecided *own = NG_ARENA_APPEND(walk->place.arena, walk->undecided,
-                                               walk->n_undecided, walk->undecided_capacity);
-    if (!own)
-        return -ENOMEM;
-    *own = (struct ng_undecided){op, rule, what, region};
-    return 0;
-}
-
-static int drop(struct walk *walk, struct flow flow, uint32_t rule, uint32_t chain) {
-    flow.by_rule = rule;
-    flow.by_chain = chain;
-    return add_outcome(walk, NG_FATE_DROPPED, &flow);
-}
-
-/* -- one rule ------------------------------------------------------------------------ */
-
-static int run_chain(struct walk *walk, uint32_t chain, struct flow flow, unsigned depth,
-                     struct flows *returned);
-
-/* Somebody else decides. */
-static int either_way(struct walk *walk, uint32_t rule, const char *what, struct flow flow) {
-    int r = add_undecided(walk, NULL, rule, what, flow.region);
-    if (r == 0)
-        r = drop(walk, flow, rule, NG_NONE);
-    flow.by_rule = rule;
-    flow.by_chain = NG_NONE;
-    return r < 0 ? r : add_flow(walk, &walk->accepted, &flow);
-}
-
-/* Where the flows of one rule go. */
-struct exits {
-    struct flows *next;     /* to the rule after it */
-    struct flows *returned; /* out of the chain */
-    unsigned depth;
-};
-
-static int apply_verdict(struct walk *walk, uint32_t rule, const struct ng_verdict *verdict,
-                         struct flow flow, const struct exits *exits) {
-    switch (verdict->kind) {
-    case NG_VERDICT_CONTINUE:
-        return add_flow(walk, exits->next, &flow);
-    case NG_VERDICT_ACCEPT:
-        flow.by_rule = rule;
-        flow.by_chain = NG_NONE;
-        return add_flow(walk, &walk->accepted, &flow);
-    case NG_VERDICT_DROP:
-        return drop(walk, flow, rule, NG_NONE);
-    case NG_VERDICT_RETURN:
-        return add_flow(walk, exits->returned, &flow);
-    case NG_VERDICT_JUMP:
-        return run_chain(walk, verdict->chain, flow, exits->depth + 1, exits->next);
-    case NG_VERDICT_GOTO:
-        return run_chain(walk, verdict->chain, flow, exits->depth + 1, exits->returned);
-    case NG_VERDICT_UNKNOWN:
-        break;
-    }
-    /* A program behind a queue may drop or accept. */
-    return either_way(walk, rule, verdict->text ? verdict->text : "verdict", flow);
-}
-
-/* Takes those who match out of `flow` and hands them to `each`; who may match is in both. */
-typedef int (*box_fn)(struct walk *walk, uint32_t rule, const struct ng_box *box, struct flow flow,
-                      const struct exits *exits);
-
-static int apply_map(struct walk *walk, uint32_t rule, const struct ng_op *op, struct flow *flow,
-                     const struct exits *exits, box_fn each) {
-    for (size_t i = 0; i < op->match->n_boxes && !ng_region_empty(flow->region); i++) {
-        const struct ng_box *box = &op->match->boxes[i];
-        struct ng_region certain, possible, doubt;
-        int r = ng_box_region(&walk->place, flow, op->match, box, &certain, &possible);
-        if (r == 0)
-            r = ng_region_subtract(walk->place.arena, possible, certain, &doubt);
-        if (r == 0)
-            r = add_undecided(walk, op, rule, NULL, doubt);
-        if (r == 0 && !ng_region_empty(possible)) {
-            struct flow taken = *flow;
-            taken.region = possible;
-            r = each(walk, rule, box, taken, exits);
-        }
-        if (r == 0)
-            r = ng_region_subtract(walk->place.arena, flow->region, certain, &flow->region);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int take_verdict(struct walk *walk, uint32_t rule, const struct ng_box *box,
-                        struct flow flow, const struct exits *exits) {
-    return apply_verdict(walk, rule, &box->verdict, flow, exits);
-}
-
-/* Destination NAT ends its chain; the packet goes on translated. */
-static int translate(struct walk *walk, uint32_t rule, const struct ng_op *op,
-                     const struct ng_nat *nat, struct flow flow) {
-    bool range = (nat->has_addr && nat->addr_lo.value != nat->addr_hi.value) ||
-                 (nat->has_port && nat->port_lo != nat->port_hi);
-    if (range) {
-        /* Which of the range is a matter of a hash or of what is free: the first stands for
-         * all, and nothing is certain. */
-        int r = add_undecided(walk, op, rule, "dnat to a range", flow.region);
-        if (r == 0)
-            r = add_outcome(walk, NG_FATE_ANYWHERE, &flow);
-        if (r < 0)
-            return r;
-    }
-    if (nat->has_addr)
-        flow.daddr = nat->addr_lo.value;
-    if (nat->has_port)
-        flow.dport = nat->port_lo;
-    flow.translated = true;
-    return add_flow(walk, &walk->accepted, &flow);
-}
-
-/* "dnat ip to" in an inet table is nothing to IPv6 packets, and the other way round. */
-static bool other_family(const struct walk *walk, const struct ng_nat *nat) {
-    return nat->has_addr && nat->addr_lo.family != walk->place.question->family;
-}
-
-static int take_nat(struct walk *walk, uint32_t rule, const struct ng_box *box, struct flow flow,
-                    const struct exits *exits) {
-    if (other_family(walk, &box->nat))
-        return add_flow(walk, exits->next, &flow);
-    return translate(walk, rule, NULL, &box->nat, flow);
-}
-
-/* The primary address of the incoming interface (nf_nat_redirect.c of the kernel). */
-static bool redirect_addr(const struct walk *walk, ng_u128 *ret_addr) {
-    const struct ng_world *world = walk->place.state->world;
-    for (size_t i = 0; i < world->n_ifaddrs; i++)
-        if (world->ifaddrs[i].link == walk->place.iif->index &&
-            world->ifaddrs[i].addr.family == walk->place.question->family) {
-            *ret_addr = world->ifaddrs[i].addr.value;
-            return true;
-        }
-    return false;
-}
-
-static int redirect(struct walk *walk, uint32_t rule, const struct ng_op *op, struct flow flow) {
-    struct ng_nat nat = *op->nat;
-    if (!redirect_addr(walk, &nat.addr_lo.value))
-        return drop(walk, flow, rule, NG_NONE);
-    nat.has_addr = true;
-    nat.addr_hi = nat.addr_lo;
-    return translate(walk, rule, op, &nat, flow);
-}
-
-static void set_mark(struct flow *flow, const struct ng_operand *operand) {
-    if (!operand) {
-        flow->mark_known = false;
-        return;
-    }
-    bool whole_new = (operand->mask & UINT32_MAX) == 0;
-    if (flow->mark_known || whole_new) {
-        ng_u128 old = flow->mark_known ? flow->mark : 0;
-        flow->mark = (uint32_t)((old & operand->mask) ^ operand->flip);
-        flow->mark_known = true;
-    }
-}
-
-/* A test splits the flow: who does not match leaves for the next rule. */
-static int apply_test(struct walk *walk, uint32_t rule, const struct ng_op *op, struct flow *flow,
-                      struct ng_region *unmatched) {
-    struct ng_arena *arena = walk->place.arena;
-    struct ng_region certain, possible, doubt, not_certain;
-    int r = 0;
-    if (op->kind == NG_OP_MATCH)
-        r = ng_match_region(&walk->place, flow, op->match, &certain, &possible);
-    else
-        certain = (struct ng_region){0}, possible = flow->region;
-    if (r == 0)
-        r = ng_region_subtract(arena, flow->region, certain, &not_certain);
-    if (r == 0)
-        r = ng_region_subtract(arena, possible, certain, &doubt);
-    if (r == 0)
-        r = add_undecided(walk, op, rule, NULL, doubt);
-    if (r == 0)
-        r = ng_region_union(arena, *unmatched, not_certain, unmatched);
-    flow->region = possible;
-    return r;
-}
-
-/* Who is left ends the rule here and goes on to the next. */
-static int leave(struct walk *walk, struct flow *flow, struct ng_region *unmatched) {
-    int r = ng_region_union(walk->place.arena, *unmatched, flow->region, unmatched);
-    flow->region = (struct ng_region){0};
-    return r;
-}
-
-static struct flow without_region(struct flow flow) {
-    flow.region = (struct ng_region){0};
-    return flow;
-}
-
-static int run_rule(struct walk *walk, uint32_t index, struct flow flow,
-                    const struct exits *exits) {
-    const struct ng_rule *rule = &walk->place.state->ruleset->rules[index];
-    /* Who did not match takes along what the rule did to the packet before that test. */
-    struct flow unmatched = without_region(flow);
-    int r = 0;
-    bool done = false;
-    for (size_t i = 0; r == 0 && !done && i < rule->n_ops && !ng_region_empty(flow.region); i++) {
-        const struct ng_op *op = &rule->ops[i];
-        switch (op->kind) {
-        case NG_OP_NOTHING:
-            break;
-        case NG_OP_MATCH:
-        case NG_OP_UNDECIDED:
-            r = apply_test(walk, index, op, &flow, &unmatched.region);
-            break;
-        case NG_OP_VMAP:
-            if (ng_match_absent(&walk->place, &flow, op->match)) {
-                r = leave(walk, &flow, &unmatched.region);
-                break;
-            }
-            r = apply_map(walk, index, op, &flow, exits, take_verdict);
-            break;
-        case NG_OP_VERDICT:
-            r = apply_verdict(walk, index, &op->verdict, flow, exits);
-            done = true;
-            break;
-        case NG_OP_DNAT:
-            if (op->match) {
-                if (!ng_match_absent(&walk->place, &flow, op->match))
-                    r = apply_map(walk, index, op, &flow, exits, take_nat);
-                if (r == 0)
-                    r = leave(walk, &flow, &unmatched.region);
-            } else if (!other_family(walk, op->nat)) {
-                r = translate(walk, index, op, op->nat, flow);
-                done = true;
-            }
-            break;
-        case NG_OP_REDIRECT:
-            r = redirect(walk, index, op, flow);
-            done = true;
-            break;
-        case NG_OP_SNAT:
-            flow.source_mapped = true;
-            r = add_flow(walk, &walk->accepted, &flow);
-            done = true;
-            break;
-        case NG_OP_SET_MARK:
-            r = add_flow(walk, exits->next, &unmatched);
-            set_mark(&flow, op->operand);
-            unmatched = without_region(flow);
-            break;
-        case NG_OP_NOTRACK:
-            /* Once the connection is known there is nothing left to untrack. */
-            r = add_flow(walk, exits->next, &unmatched);
-            if (!ng_past_conntrack(&walk->place))
-                flow.untracked = true;
-            unmatched = without_region(flow);
-            break;
-        case NG_OP_UNKNOWN:
-            /* Anything may happen: it is dropped, sent elsewhere, admitted, goes on here or does
-             * not match. */
-            r = add_undecided(walk, op, index, NULL, flow.region);
-            if (r == 0)
-                r = add_outcome(walk, NG_FATE_ANYWHERE, &flow);
-            if (r == 0)
-                r = add_flow(walk, &walk->accepted, &flow);
-            if (r == 0)
-                r = ng_region_union(walk->place.arena, unmatched.region, flow.region,
-                                    &unmatched.region);
-            break;
-        }
-    }
-    if (r == 0 && !done)
-        r = add_flow(walk, exits->next, &flow);
-    return r < 0 ? r : add_flow(walk, exits->next, &unmatched);
-}
-
-/* -- chains -------------------------------------------------------------------------- */
-
-static int run_chain(struct walk *walk, uint32_t chain, struct flow flow, unsigned depth,
-                     struct flows *returned) {
-    if (ng_region_empty(flow.region))
-        return 0;
-    /* The kernel refuses loops; a dump that holds one is not to be trusted. */
-    if (depth > MAX_DEPTH)
-        return either_way(walk, NG_NONE, "a loop of jumps", flow);
-    if (++walk->chains_run > MAX_CHAINS_RUN)
-        return either_way(walk, NG_NONE, "too many jumps", flow);
-    struct flows here = {0}, next = {0};
-    int r = add_flow(walk, &here, &flow);
-    struct rule_walk rules;
-    ng_walk_start(walk->place.state, chain, flow.daddr, flow.dport, &rules);
-    for (uint32_t rule; r == 0 && here.count && (rule = ng_walk_next(&rules)) != NG_NONE;) {
-        struct exits exits = {.next = &next, .returned = returned, .depth = depth};
-        next.count = 0;
-        for (size_t i = 0; r == 0 && i < here.count; i++)
-            r = run_rule(walk, rule, here.items[i], &exits);
-        struct flows swap = here;
-        here = next;
-        next = swap;
-    }
-    for (size_t i = 0; r == 0 && i < here.count; i++)
-        r = add_flow(walk, returned, &here.items[i]);
-    return r;
-}
+/* -- base chains --------------------------------------------------------------------- */
 
 static bool has_device(const struct ng_chain *chain, const char *name) {
     for (size_t i = 0; i < chain->n_devices; i++) {
@@ -417,174 +21,649 @@ static bool has_device(const struct ng_chain *chain, const char *name) {
     return false;
 }
 
+/* nat chains see only the first packet of a tracked connection, and none after one of them has
+ * decided where it goes. */
+static bool skips_nat(const struct walk *walk, const struct ng_chain *chain,
+                      const struct flow *flow) {
+    bool ip6 = walk->place.question->family == NG_IP6;
+    if (!walk->place.state->tracks[ip6] || !ng_has_connection(&walk->place, flow))
+        return true;
+    return chain->hook == NG_HOOK_PREROUTING ? flow->mapped : flow->source_mapped;
+}
+
+/* Who comes to the end of a base chain meets its policy. */
+static int meet_policy(struct walk *walk, uint32_t index, struct flow flow, struct flows *passed) {
+    const struct ng_chain *chain = &walk->place.state->ruleset->chains[index];
+    int r = ng_walk_record(walk, chain->policy_drop ? NG_EFFECT_DROP : NG_EFFECT_ACCEPT, index,
+                           NG_NONE, 0, &flow);
+    if (r < 0)
+        return r;
+    if (chain->policy_drop)
+        return ng_walk_drop(walk, flow, NG_NONE, index);
+    if (flow.by_rule == NG_NONE && flow.by_chain == NG_NONE && chain->type != NG_CHAIN_NAT)
+        flow.by_chain = index;
+    return ng_walk_add_flow(walk, passed, &flow);
+}
+
 /* Runs one base chain over all flows; who passes stays in `flows`. */
 static int run_base_chain(struct walk *walk, uint32_t index, struct flows *flows) {
     const struct ng_chain *chain = &walk->place.state->ruleset->chains[index];
     bool nat = chain->type == NG_CHAIN_NAT;
-    walk->place.priority = nat ? 0 : chain->priority;
+    walk->place.priority = !nat ? chain->priority : chain->hook == NG_HOOK_PREROUTING ? -100 : 100;
     walk->accepted = (struct flows){0};
     struct flows ended = {0}, passed = {0};
     int r = 0;
     for (size_t i = 0; r == 0 && i < flows->count; i++) {
         const struct flow *flow = &flows->items[i];
-        /* nat chains see only the first packet of a tracked connection, and none after one
-         * of them has decided where it goes. */
-        bool skip =
-            nat && (flow->untracked ||
-                    (chain->hook == NG_HOOK_PREROUTING ? flow->translated : flow->source_mapped));
-        r = skip ? add_flow(walk, &passed, flow) : run_chain(walk, index, *flow, 0, &ended);
+        r = nat && skips_nat(walk, chain, flow) ? ng_walk_add_flow(walk, &passed, flow)
+                                                : ng_run_chain(walk, index, *flow, 0, &ended);
     }
-    for (size_t i = 0; r == 0 && i < ended.count; i++) {
-        struct flow flow = ended.items[i];
-        if (chain->policy_drop) {
-            r = drop(walk, flow, NG_NONE, index);
-            continue;
-        }
-        if (flow.by_rule == NG_NONE && flow.by_chain == NG_NONE && !nat)
-            flow.by_chain = index;
-        r = add_flow(walk, &passed, &flow);
-    }
+    for (size_t i = 0; r == 0 && i < ended.count; i++)
+        r = meet_policy(walk, index, ended.items[i], &passed);
     for (size_t i = 0; r == 0 && i < walk->accepted.count; i++)
-        r = add_flow(walk, &passed, &walk->accepted.items[i]);
+        r = ng_walk_add_flow(walk, &passed, &walk->accepted.items[i]);
     *flows = passed;
     return r;
 }
 
-/* Who has admitted a packet is told by the hooks that are there to admit: input, forward.
- * What earlier ones let pass counts only as long as nobody else has spoken. */
-static int run_hook(struct walk *walk, enum ng_hook hook, struct flows *flows) {
-    const struct ng_engine_state *state = walk->place.state;
-    const struct hook_chains *chains = &state->hooks[walk->place.question->family == NG_IP6][hook];
-    walk->place.hook = hook;
+static int add_all(struct walk *walk, const struct flows *from, struct flows *to) {
     int r = 0;
-    for (size_t i = 0; r == 0 && flows->count && i < chains->count; i++) {
-        const struct ng_chain *chain = &state->ruleset->chains[chains->chains[i]];
-        bool other_device = hook == NG_HOOK_INGRESS && !has_device(chain, walk->place.iif->name);
-        if (!other_device)
-            r = run_base_chain(walk, chains->chains[i], flows);
+    for (size_t i = 0; r == 0 && i < from->count; i++)
+        r = ng_walk_add_flow(walk, to, &from->items[i]);
+    return r;
+}
+
+/* Chains of equal priority whose order nobody tells, in every order: where all of them come to
+ * the same, nothing is in doubt. Orders are those of Heap's algorithm. */
+static int run_every_order(struct walk *walk, uint32_t *chains, size_t count, size_t fixed,
+                           const struct flows *before, struct flows *after) {
+    int r = 0;
+    if (fixed <= 1) {
+        struct flows flows = {0};
+        r = add_all(walk, before, &flows);
+        for (size_t i = 0; r == 0 && i < count; i++)
+            r = run_base_chain(walk, chains[i], &flows);
+        walk->silent = true; /* one order is enough for the record */
+        return r < 0 ? r : add_all(walk, &flows, after);
+    }
+    for (size_t i = 0; r == 0 && i < fixed; i++) {
+        r = run_every_order(walk, chains, count, fixed - 1, before, after);
+        size_t other = fixed % 2 ? 0 : i;
+        uint32_t swap = chains[other];
+        chains[other] = chains[fixed - 1];
+        chains[fixed - 1] = swap;
     }
     return r;
 }
+
+static int run_tied(struct walk *walk, const uint32_t *chains, size_t count, struct flows *flows) {
+    struct flows after = {0};
+    uint32_t order[TIED_MAX];
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < flows->count; i++)
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE,
+                                  "the order of chains of equal priority in several tables",
+                                  flows->items[i].region);
+    for (size_t i = 0; r == 0 && i < flows->count; i++)
+        r = ng_walk_doubt(walk, flows->items[i].region);
+    if (count > TIED_MAX) {
+        for (size_t i = 0; r == 0 && i < flows->count; i++)
+            r = ng_walk_anything(walk, NULL, NG_NONE, "many chains of equal priority",
+                                 &flows->items[i]);
+        for (size_t i = 0; r == 0 && i < count; i++)
+            r = run_base_chain(walk, chains[i], flows);
+        return r;
+    }
+    memcpy(order, chains, count * sizeof(*chains));
+    if (r == 0)
+        r = run_every_order(walk, order, count, count, flows, &after);
+    walk->silent = false;
+    *flows = after;
+    return r;
+}
+
+/* -- hooks --------------------------------------------------------------------------- */
+
+static const struct hook_chains *chains_at(const struct walk *walk, enum ng_hook hook) {
+    return &walk->place.state->hooks[walk->place.question->family == NG_IP6][hook];
+}
+
+/* Who has admitted a packet is told by the hooks that are there to admit: input, forward.
+ * What earlier ones let pass counts only as long as nobody else has spoken. */
+static int run_chains(struct walk *walk, const struct hook_chains *at, struct flows *flows) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && flows->count && i < at->count; i += at->tied[i])
+        r = at->tied[i] > 1 ? run_tied(walk, &at->chains[i], at->tied[i], flows)
+                            : run_base_chain(walk, at->chains[i], flows);
+    return r;
+}
+
+static int run_hook(struct walk *walk, enum ng_hook hook, struct flows *flows) {
+    walk->place.hook = hook;
+    return run_chains(walk, chains_at(walk, hook), flows);
+}
+
+static bool hook_has_device(const struct walk *walk, enum ng_hook hook, const char *name) {
+    const struct hook_chains *at = chains_at(walk, hook);
+    for (size_t i = 0; i < at->count; i++)
+        if (has_device(&walk->place.state->ruleset->chains[at->chains[i]], name))
+            return true;
+    return false;
+}
+
+static void be_at(struct walk *walk, enum ng_hook hook, const struct ng_link *link) {
+    const struct ng_engine_state *state = walk->place.state;
+    const struct link_names *names = link ? &state->links[link - state->world->links] : NULL;
+    walk->place.hook = hook;
+    if (hook == NG_HOOK_INGRESS) {
+        walk->place.iif = link;
+        walk->place.iif_names = names;
+    } else {
+        walk->place.oif = link;
+        walk->place.oif_names = names;
+    }
+}
+
+/* Of chains that have their turn together, those that see this link. */
+static size_t of_device(const struct walk *walk, const struct hook_chains *at, size_t first,
+                        const char *name, uint32_t ret_chains[static UINT8_MAX]) {
+    size_t n = 0;
+    for (size_t i = first; i < first + at->tied[first]; i++)
+        if (has_device(&walk->place.state->ruleset->chains[at->chains[i]], name))
+            ret_chains[n++] = at->chains[i];
+    return n;
+}
+
+/* The chains of one link's ingress or egress. */
+static int run_device(struct walk *walk, enum ng_hook hook, const struct ng_link *link,
+                      struct flows *flows) {
+    const struct hook_chains *at = chains_at(walk, hook);
+    int r = 0;
+    be_at(walk, hook, link);
+    for (size_t i = 0; r == 0 && flows->count && i < at->count; i += at->tied[i]) {
+        uint32_t chains[UINT8_MAX];
+        size_t n = of_device(walk, at, i, link->name, chains);
+        if (n > 1)
+            r = run_tied(walk, chains, n, flows);
+        else if (n == 1)
+            r = run_base_chain(walk, chains[0], flows);
+    }
+    return r;
+}
+
+/* A port of a bridge or bond that has chains of its own: the packet may come or go by it. */
+static int run_port(struct walk *walk, enum ng_hook hook, const struct ng_link *port,
+                    struct flows *flows) {
+    struct flows by_port = {0};
+    int r = add_all(walk, flows, &by_port);
+    for (size_t i = 0; r == 0 && i < flows->count; i++)
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE, "which port of a bridge a packet goes by",
+                                  flows->items[i].region);
+    for (size_t i = 0; r == 0 && i < flows->count; i++)
+        r = ng_walk_doubt(walk, flows->items[i].region);
+    if (r == 0)
+        r = run_device(walk, hook, port, &by_port);
+    return r < 0 ? r : add_all(walk, &by_port, flows);
+}
+
+/* Of other kinds, the packets of the link below are wrapped or enciphered: not these. */
+static bool sees_lower(const struct ng_link *link) {
+    static const char *const kinds[] = {"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"};
+    bool sees = false;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        sees = sees || strcmp(link->kind, kinds[i]) == 0;
+    return sees && link->lower;
+}
+
+/* Ingress of a link and of those it stands on, which have the packet before it; egress the other
+ * way round. Chains of no link that is here cost nothing. */
+static int run_devices(struct walk *walk, enum ng_hook hook, const struct ng_link *link,
+                       struct flows *flows, unsigned depth) {
+    enum { STACKED_MAX = 8 };
+    const struct ng_world *world = walk->place.state->world;
+    if (chains_at(walk, hook)->count == 0 || depth > STACKED_MAX)
+        return 0;
+    const struct ng_link *lower = sees_lower(link) ? ng_link_find(world, link->lower) : NULL;
+    bool own_first = hook == NG_HOOK_EGRESS;
+    int r = own_first ? run_device(walk, hook, link, flows) : 0;
+    if (r == 0 && lower)
+        r = run_devices(walk, hook, lower, flows, depth + 1);
+    for (size_t i = 0; r == 0 && i < world->n_links; i++)
+        if (world->links[i].master == link->index &&
+            hook_has_device(walk, hook, world->links[i].name))
+            r = run_port(walk, hook, &world->links[i], flows);
+    return r < 0 || own_first ? r : run_device(walk, hook, link, flows);
+}
+
+/* -- bridges ------------------------------------------------------------------------- */
+
+static bool is_bridge(const struct ng_link *link) {
+    return strcmp(link->kind, "bridge") == 0;
+}
+
+static void go_by_port(struct walk *walk, const struct ng_link *in, const struct ng_link *out) {
+    const struct ng_world *world = walk->place.state->world;
+    const struct link_names *names = walk->place.state->links;
+    walk->place.iif = in;
+    walk->place.iif_names = in ? &names[in - world->links] : NULL;
+    walk->place.oif = out;
+    walk->place.oif_names = out ? &names[out - world->links] : NULL;
+}
+
+/* What comes in by a bridge passes two hooks of the bridge before IP sees it, and what goes out by
+ * one passes two after. There the link is the port, and any port may be meant. */
+static int run_bridge(struct walk *walk, const struct ng_link *bridge, bool incoming,
+                      struct flows *flows) {
+    enum ng_hook hooks[] = {incoming ? NG_HOOK_PREROUTING : NG_HOOK_OUTPUT,
+                            incoming ? NG_HOOK_INPUT : NG_HOOK_POSTROUTING};
+    const struct ng_world *world = walk->place.state->world;
+    const struct hook_chains *bridge_hooks = walk->place.state->bridge_hooks;
+    const struct place before = walk->place;
+    struct flows after = {0};
+    unsigned ports = 0;
+    int r = 0;
+    if (!is_bridge(bridge) || (!bridge_hooks[hooks[0]].count && !bridge_hooks[hooks[1]].count))
+        return 0;
+    walk->place.in_bridge = true;
+    for (size_t i = 0; r == 0 && i < world->n_links; i++) {
+        const struct ng_link *port = &world->links[i];
+        struct flows by_port = {0};
+        if (port->master != bridge->index)
+            continue;
+        go_by_port(walk, incoming ? port : NULL, incoming ? NULL : port);
+        r = add_all(walk, flows, &by_port);
+        for (unsigned k = 0; r == 0 && k < ARRAY_SIZE(hooks); k++) {
+            walk->place.hook = hooks[k];
+            r = run_chains(walk, &bridge_hooks[hooks[k]], &by_port);
+        }
+        if (r == 0)
+            r = add_all(walk, &by_port, &after);
+        ports++;
+    }
+    walk->place = before;
+    for (size_t i = 0; r == 0 && ports > 1 && i < flows->count; i++)
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE, "which port of a bridge a packet goes by",
+                                  flows->items[i].region);
+    if (ports > 0)
+        *flows = after;
+    return r;
+}
+
+/* -- the way of a packet ------------------------------------------------------------- */
 
 static void forget_who(struct flows *flows) {
     for (size_t i = 0; i < flows->count; i++)
         flows->items[i].by_rule = flows->items[i].by_chain = NG_NONE;
 }
 
-/* -- the way of a packet ------------------------------------------------------------- */
-
-static int deliver(struct walk *walk, struct flows flows) {
-    forget_who(&flows);
-    walk->place.oif = NULL;
-    int r = run_hook(walk, NG_HOOK_INPUT, &flows);
-    for (size_t i = 0; r == 0 && i < flows.count; i++)
-        r = add_outcome(walk, NG_FATE_LOCAL, &flows.items[i]);
-    return r;
-}
-
-static int forward(struct walk *walk, struct flows flows, uint32_t oif) {
-    const struct ng_world *world = walk->place.state->world;
-    const struct ng_link *link = ng_link_find(world, oif);
-    int r = 0;
-    if (!link || !link->up) {
-        for (size_t i = 0; r == 0 && i < flows.count; i++)
-            r = add_outcome(walk, NG_FATE_NO_ROUTE, &flows.items[i]);
-        return r;
-    }
-    walk->place.oif = link;
-    walk->place.oif_names = &walk->place.state->links[link - world->links];
-    forget_who(&flows);
-    r = run_hook(walk, NG_HOOK_FORWARD, &flows);
-    /* A destination that is translated does not keep its source from being so. */
-    struct flows leaving = flows;
-    if (r == 0)
-        r = run_hook(walk, NG_HOOK_POSTROUTING, &leaving);
-    for (size_t i = 0; r == 0 && i < leaving.count; i++)
-        r = add_outcome(walk, NG_FATE_FORWARDED, &leaving.items[i]);
-    return r;
-}
-
-/* IPv6 carries no link-local source over to another link. */
-static int stay_on_link(struct walk *walk, struct flow *flow, uint32_t oif) {
-    if (walk->place.question->family != NG_IP6 || oif == walk->place.iif->index)
-        return 0;
-    struct ng_interval link_local = ng_link_local6();
-    struct ng_region local;
-    struct flow refused = *flow;
-    int r = ng_region_make(walk->place.arena, 0, UINT16_MAX, (struct ng_addrset){&link_local, 1},
-                           &local);
-    if (r == 0)
-        r = ng_region_intersect(walk->place.arena, flow->region, local, &refused.region);
-    if (r == 0)
-        r = ng_region_subtract(walk->place.arena, flow->region, local, &flow->region);
-    return r < 0 ? r : add_outcome(walk, NG_FATE_NO_ROUTE, &refused);
-}
-
-/* IPv4 source validation refuses who could not be answered by the way he came. */
-static int validate_source(struct walk *walk, struct flow *flow) {
-    if (walk->place.question->family != NG_IP4)
-        return 0;
-    const struct ng_engine_state *state = walk->place.state;
-    struct ng_addrset valid = state->rp_sources[walk->place.iif - state->world->links];
-    struct ng_region lets_in;
-    struct flow refused = *flow;
-    int r = ng_region_make(walk->place.arena, 0, UINT16_MAX, valid, &lets_in);
-    if (r == 0)
-        r = ng_region_subtract(walk->place.arena, flow->region, lets_in, &refused.region);
-    if (r == 0)
-        r = ng_region_intersect(walk->place.arena, flow->region, lets_in, &flow->region);
-    return r < 0 ? r : add_outcome(walk, NG_FATE_NO_ROUTE, &refused);
-}
-
-static int route_one(struct walk *walk, const struct flow *flow,
-                     const struct ng_route_result *result) {
-    const struct ng_question *question = walk->place.question;
-    const struct ng_link *iif = walk->place.iif;
-    bool ip4 = question->family == NG_IP4;
-    bool carried = result->type == NG_ROUTE_UNICAST && (ip4 ? iif->forwarding4 : iif->forwarding6);
-    struct flows one = {0};
+static int refuse(struct walk *walk, const struct flow *flow) {
     struct flow own = *flow;
-    int r = carried ? stay_on_link(walk, &own, result->oif) : 0;
+    own.by_rule = own.by_chain = NG_NONE;
+    int r = ng_walk_record(walk, NG_EFFECT_NO_ROUTE, NG_NONE, NG_NONE, 0, &own);
+    return r < 0 ? r : ng_walk_add_outcome(walk, NG_FATE_NO_ROUTE, &own);
+}
+
+static int deliver(struct walk *walk, const struct flow *flow) {
+    struct flows flows = {0};
+    int r = ng_walk_record(walk, NG_EFFECT_TO_HOST, NG_NONE, NG_NONE, 0, flow);
     if (r == 0)
-        r = add_flow(walk, &one, &own);
+        r = ng_walk_add_flow(walk, &flows, flow);
     if (r < 0)
         return r;
-    switch (result->type) {
-    case NG_ROUTE_LOCAL:
-        if (ip4 && flow->daddr >> 24 == 127 && !iif->loopback && !iif->route_localnet)
-            return add_outcome(walk, NG_FATE_NO_ROUTE, flow); /* a martian destination */
-        return deliver(walk, one);
-    case NG_ROUTE_BROADCAST:
-    case NG_ROUTE_MULTICAST:
-    case NG_ROUTE_ANYCAST:
-        return deliver(walk, one);
-    default:
-        return carried ? forward(walk, one, result->oif)
-                       : add_outcome(walk, NG_FATE_NO_ROUTE, flow);
-    }
+    forget_who(&flows);
+    walk->place.oif = NULL;
+    r = run_hook(walk, NG_HOOK_INPUT, &flows);
+    for (size_t i = 0; r == 0 && i < flows.count; i++)
+        r = ng_walk_add_outcome(walk, NG_FATE_LOCAL, &flows.items[i]);
+    return r;
 }
 
-static int route(struct walk *walk, struct flow flow) {
-    int r = validate_source(walk, &flow);
+/* Behind IP: there a packet has come from nowhere. */
+static int leave_by(struct walk *walk, const struct ng_link *link, struct flows *flows) {
+    const struct place before = walk->place;
+    go_by_port(walk, NULL, link);
+    int r = run_devices(walk, NG_HOOK_EGRESS, link, flows, 0);
+    if (r == 0)
+        r = run_bridge(walk, link, false, flows);
+    walk->place = before;
+    return r;
+}
+
+static int forward(struct walk *walk, const struct flow *flow, uint32_t oif) {
+    const struct ng_link *link = ng_link_find(walk->place.state->world, oif);
+    struct flows flows = {0};
+    if (!link || !link->up)
+        return refuse(walk, flow);
+    be_at(walk, NG_HOOK_FORWARD, link);
+    int r = ng_walk_record(walk, NG_EFFECT_FORWARD, NG_NONE, NG_NONE, 0, flow);
+    if (r == 0)
+        r = ng_walk_add_flow(walk, &flows, flow);
+    if (r < 0)
+        return r;
+    forget_who(&flows);
+    r = run_hook(walk, NG_HOOK_FORWARD, &flows);
+    if (r == 0)
+        r = run_hook(walk, NG_HOOK_POSTROUTING, &flows);
+    if (r == 0)
+        r = leave_by(walk, link, &flows);
+    for (size_t i = 0; r == 0 && i < flows.count; i++)
+        r = ng_walk_add_outcome(walk, NG_FATE_FORWARDED, &flows.items[i]);
+    return r;
+}
+
+/* Takes from a flow those whom IP refuses, and tells so. */
+static int take_away(struct walk *walk, struct flow *flow, struct ng_region refused) {
+    struct flow gone = *flow;
+    gone.region = refused;
+    int r = ng_region_subtract(walk->place.arena, flow->region, refused, &flow->region);
+    return r < 0 || ng_region_empty(refused) ? r : refuse(walk, &gone);
+}
+
+/* Sources that IP refuses: exactly for one source, and for everybody what a firewall question
+ * can be about (see source.h). */
+static int refuse_sources(struct walk *walk, struct flow *flow, uint32_t oif) {
+    const struct ng_question *question = walk->place.question;
+    if (question->one_source || flow->saddr_set) {
+        ng_u128 saddr = flow->saddr_set ? flow->saddr : question->saddr;
+        bool refused = ng_source_refused(&walk->place, flow, saddr, oif);
+        return refused ? take_away(walk, flow, flow->region) : 0;
+    }
+    struct ng_interval link_local = ng_link_local6();
+    struct ng_addrset addrs;
+    struct ng_region refused;
+    if (question->family == NG_IP6 && (!oif || oif == walk->place.iif->index))
+        return 0;
+    int r = question->family == NG_IP4
+                ? ng_refused_sources(&walk->place, flow, oif, &addrs)
+                : ng_addrset_range(walk->place.arena, link_local.lo, link_local.hi, &addrs);
+    if (r == 0)
+        r = ng_region_make(walk->place.arena, 0, UINT16_MAX, addrs, &refused);
+    if (r == 0)
+        r = ng_region_intersect(walk->place.arena, flow->region, refused, &refused);
+    return r < 0 ? r : take_away(walk, flow, refused);
+}
+
+/* IPv6 asks for a link-local or multicast address, and for ::1, on the packet's link alone
+ * (rt6_need_strict). */
+static uint32_t only_link(const struct walk *walk, ng_u128 daddr) {
+    bool here = walk->place.question->family == NG_IP6 &&
+                (ng_is_link_local6(daddr) || ng_is_multicast(NG_IP6, daddr) || daddr == 1);
+    return here ? walk->place.iif->index : 0;
+}
+
+static int route_one(struct walk *walk, struct flow flow, const struct ng_route_result *result) {
+    const struct ng_link *iif = walk->place.iif;
+    bool ip4 = walk->place.question->family == NG_IP4;
+    bool here = result->type == NG_ROUTE_LOCAL || result->type == NG_ROUTE_BROADCAST ||
+                result->type == NG_ROUTE_ANYCAST || result->type == NG_ROUTE_MULTICAST;
+    bool carried = result->type == NG_ROUTE_UNICAST && (ip4 ? iif->forwarding4 : iif->forwarding6);
+    /* What came to everybody, or is a socket's, is not carried on (ip_forward). */
+    if (!here && (!carried || ng_is_for_many(&walk->place) || flow.has_socket))
+        return refuse(walk, &flow);
+    /* A martian destination. */
+    if (ip4 && flow.daddr >> 24 == 127 && !iif->loopback && !iif->route_localnet)
+        return refuse(walk, &flow);
+    int r = refuse_sources(walk, &flow, here ? 0 : result->oif);
     if (r < 0 || ng_region_empty(flow.region))
         return r;
+    return here ? deliver(walk, &flow) : forward(walk, &flow, result->oif);
+}
+
+/* Groups that every machine is in: all nodes, and those by which its own addresses are asked for.
+ * Which others it has joined is not observed. */
+static bool has_joined(const struct walk *walk, ng_u128 group) {
+    const struct ng_world *world = walk->place.state->world;
+    if (walk->place.question->family == NG_IP4)
+        return group == 0xe0000001;
+    ng_u128 nodes = ((ng_u128)0xff02 << 112) | 1;
+    ng_u128 solicited = ((ng_u128)0xff02 << 112) | ((ng_u128)0x1ff000000);
+    if (group == nodes)
+        return true;
+    for (size_t i = 0; i < world->n_ifaddrs; i++)
+        if (world->ifaddrs[i].link == walk->place.iif->index &&
+            world->ifaddrs[i].addr.family == NG_IP6 &&
+            group == (solicited | (world->ifaddrs[i].addr.value & 0xffffff)))
+            return true;
+    return false;
+}
+
+static int route_group(struct walk *walk, const struct flow *flow) {
+    const struct ng_route_result here = {.type = NG_ROUTE_MULTICAST};
+    int r = 0;
+    if (!has_joined(walk, flow->daddr)) {
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE, "who has joined a multicast group",
+                                  flow->region);
+        if (r == 0)
+            r = ng_walk_doubt(walk, flow->region);
+        if (r == 0)
+            r = refuse(walk, flow);
+    }
+    return r < 0 ? r : route_one(walk, *flow, &here);
+}
+
+/* One of a flow that no routing rule tells apart. */
+static int route_piece(struct walk *walk, const struct flow *flow) {
+    const struct ng_question *question = walk->place.question;
+    bool ports = ng_has_ports(question->proto);
     struct ng_route_query query = {
-        .family = walk->place.question->family,
-        .iif = walk->place.iif->index,
+        .family = question->family,
         .iif_name = walk->place.iif->name,
-        .daddr = flow.daddr,
-        .mark_known = flow.mark_known,
-        .mark = flow.mark,
+        .vrf_table = walk->place.iif->vrf_table,
+        .daddr = flow->daddr,
+        .saddr_known = true,
+        .saddr = flow->saddr_set ? flow->saddr : flow->region.bands[0].addrs.intervals[0].lo,
+        .ports_known = true,
+        .proto = question->proto,
+        .sport = !ports            ? 0
+                 : flow->sport_set ? flow->sport
+                                   : flow->region.bands[0].lo,
+        .dport = ports ? flow->dport : 0,
+        .mark_known = flow->mark_known,
+        .mark = flow->mark,
+        .only_oif = only_link(walk, flow->daddr),
     };
     struct ng_route_result results[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(walk->place.state->world, &query, results, NG_ROUTES_MAX);
+    int r = 0;
     if (n > 1)
-        r = add_undecided(walk, NULL, NG_NONE,
-                          "routing by source, mark or port, or to one of several hops",
-                          flow.region);
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE,
+                                  "routing by mark, user or type of service, or to one of several "
+                                  "hops",
+                                  flow->region);
+    if (r == 0 && n > 1)
+        r = ng_walk_doubt(walk, flow->region);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = route_one(walk, &flow, &results[i]);
+        r = route_one(walk, *flow, &results[i]);
     return r;
+}
+
+/* -- routing by source --------------------------------------------------------------- */
+
+/* Those of each flow who lie in `region` and those who do not become flows of their own. */
+static int split_flows(struct walk *walk, struct ng_region region, struct flows *flows) {
+    size_t count = flows->count;
+    for (size_t i = 0; i < count; i++) {
+        struct flow in = flows->items[i];
+        int r = ng_region_intersect(walk->place.arena, flows->items[i].region, region, &in.region);
+        if (r < 0)
+            return r;
+        struct ng_region rest;
+        r = ng_region_subtract(walk->place.arena, flows->items[i].region, region, &rest);
+        if (r < 0)
+            return r;
+        if (ng_region_empty(in.region) || ng_region_empty(rest))
+            continue;
+        flows->items[i].region = rest;
+        struct flow *own =
+            NG_ARENA_APPEND(walk->place.arena, flows->items, flows->count, flows->capacity);
+        if (!own)
+            return -ENOMEM;
+        *own = in;
+    }
+    return 0;
+}
+
+static int split_by_band(struct walk *walk, uint16_t lo, uint16_t hi, struct ng_addrset addrs,
+                         struct flows *flows) {
+    struct ng_region region;
+    int r = ng_region_make(walk->place.arena, lo, hi, addrs, &region);
+    return r < 0 ? r : split_flows(walk, region, flows);
+}
+
+/* Sources that one routing rule tells from others: by their address and port, and by their port
+ * once more on the way back, which source validation asks about. */
+static int split_by_rule(struct walk *walk, const struct ng_route_rule *rule, struct flows *flows) {
+    struct ng_addrset addrs, all;
+    bool ports = rule->sport_lo || rule->sport_hi;
+    ng_u128 max = ng_family_max(rule->family);
+    ng_u128 rest = rule->src.family ? max ^ ng_prefix_mask(rule->family, rule->src_len) : max;
+    ng_u128 first = rule->src.family ? rule->src.value & ~rest : 0;
+    int r = ng_addrset_range(walk->place.arena, first, first | rest, &addrs);
+    if (r == 0)
+        r = split_by_band(walk, ports ? rule->sport_lo : 0, ports ? rule->sport_hi : UINT16_MAX,
+                          addrs, flows);
+    if (r < 0 || (!rule->dport_lo && !rule->dport_hi))
+        return r;
+    r = ng_addrset_range(walk->place.arena, 0, max, &all);
+    return r < 0 ? r : split_by_band(walk, rule->dport_lo, rule->dport_hi, all, flows);
+}
+
+/* 255.255.255.255 is for everybody; 0.0.0.0 is so too for who has no address yet. */
+static int route_to_all(struct walk *walk, struct flow flow) {
+    const struct ng_route_result here = {.type = NG_ROUTE_BROADCAST};
+    struct ng_addrset nowhere;
+    struct ng_region region;
+    int r = 0;
+    if (flow.daddr == 0) {
+        r = ng_addrset_range(walk->place.arena, 1, UINT32_MAX, &nowhere);
+        if (r == 0)
+            r = ng_region_make(walk->place.arena, 0, UINT16_MAX, nowhere, &region);
+        if (r == 0)
+            r = ng_region_intersect(walk->place.arena, flow.region, region, &region);
+        if (r == 0)
+            r = take_away(walk, &flow, region);
+    }
+    return r < 0 || ng_region_empty(flow.region) ? r : route_one(walk, flow, &here);
+}
+
+static int route(struct walk *walk, const struct flow *flow) {
+    const struct ng_world *world = walk->place.state->world;
+    bool ip4 = walk->place.question->family == NG_IP4;
+    if (ng_is_multicast(walk->place.question->family, flow->daddr))
+        return route_group(walk, flow);
+    if (ip4 && (flow->daddr == 0 || flow->daddr == UINT32_MAX))
+        return route_to_all(walk, *flow);
+    struct flows pieces = {0};
+    int r = ng_walk_add_flow(walk, &pieces, flow);
+    for (size_t i = 0; r == 0 && walk->place.state->routed_by_source && i < world->n_route_rules;
+         i++)
+        if (world->route_rules[i].family == walk->place.question->family)
+            r = split_by_rule(walk, &world->route_rules[i], &pieces);
+    for (size_t i = 0; r == 0 && i < pieces.count; i++)
+        r = route_piece(walk, &pieces.items[i]);
+    return r;
+}
+
+/* -- all of it ----------------------------------------------------------------------- */
+
+/* ip6_rcv refuses ::1 and other impossible addresses off the wire before any hook; IPv4 asks
+ * about them only when it routes, after NAT may have changed them. */
+static bool refused_at_once(const struct walk *walk, const struct flow *flow) {
+    const struct ng_question *question = walk->place.question;
+    if (question->family != NG_IP6)
+        return false;
+    bool one = question->one_source || flow->saddr_set;
+    ng_u128 saddr = flow->saddr_set ? flow->saddr : question->saddr;
+    return (flow->daddr == 1 && !walk->place.iif->loopback) ||
+           (flow->daddr >> 112 & 0xff0f) == 0xff01 || (flow->daddr >> 112 & 0xff0f) == 0xff00 ||
+           (one && ng_source_refused(&walk->place, flow, saddr, 0));
+}
+
+static int refuse_at_once(struct walk *walk, struct flows *flows) {
+    struct flows kept = {0};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < flows->count; i++)
+        r = refused_at_once(walk, &flows->items[i])
+                ? refuse(walk, &flows->items[i])
+                : ng_walk_add_flow(walk, &kept, &flows->items[i]);
+    *flows = kept;
+    return r;
+}
+
+/* Everybody, or the one who is asked about. */
+static int first_flow(struct walk *walk, struct flow *ret_flow) {
+    const struct ng_question *question = walk->place.question;
+    struct flow flow = {
+        .daddr = question->daddr,
+        .dport = question->dport,
+        .ct_daddr = question->daddr,
+        .ct_dport = question->dport,
+        .mark = question->mark,
+        .mark_known = true,
+        .ct_mark_known = walk->place.first_state != 2,
+        .by_rule = NG_NONE,
+        .by_chain = NG_NONE,
+    };
+    bool one = question->one_source;
+    bool one_port = one && ng_has_ports(question->proto);
+    struct ng_addrset addrs;
+    int r = ng_addrset_range(walk->place.arena, one ? question->saddr : 0,
+                             one ? question->saddr : ng_family_max(question->family), &addrs);
+    if (r == 0)
+        r = ng_region_make(walk->place.arena, one_port ? question->sport : 0,
+                           one_port ? question->sport : UINT16_MAX, addrs, &flow.region);
+    *ret_flow = flow;
+    return r;
+}
+
+/* A VRF hands the packets of its links to IP as its own, and prerouting sees them again
+ * (drivers/net/vrf.c). */
+static int enter_vrf(struct walk *walk, struct flows *flows) {
+    const struct ng_world *world = walk->place.state->world;
+    const struct ng_link *master =
+        walk->place.iif->master ? ng_link_find(world, walk->place.iif->master) : NULL;
+    if (!master || strcmp(master->kind, "vrf") != 0)
+        return 0;
+    go_by_port(walk, master, NULL);
+    /* By then NAT has made up its mind. */
+    for (size_t i = 0; i < flows->count; i++)
+        flows->items[i].mapped = true;
+    return run_hook(walk, NG_HOOK_PREROUTING, flows);
+}
+
+static int send_through(struct walk *walk) {
+    const struct ng_link *iif = walk->place.iif;
+    struct flows flows = {0};
+    struct flow flow;
+    int r = first_flow(walk, &flow);
+    if (r == 0)
+        r = ng_walk_add_flow(walk, &flows, &flow);
+    if (r == 0)
+        r = run_devices(walk, NG_HOOK_INGRESS, iif, &flows, 0);
+    be_at(walk, NG_HOOK_INGRESS, iif);
+    if (r == 0)
+        r = run_bridge(walk, iif, true, &flows);
+    if (r == 0)
+        r = refuse_at_once(walk, &flows);
+    if (r == 0)
+        r = run_hook(walk, NG_HOOK_PREROUTING, &flows);
+    if (r == 0)
+        r = enter_vrf(walk, &flows);
+    for (size_t i = 0; r == 0 && i < flows.count; i++) {
+        walk->place.hook = NG_HOOK_PREROUTING;
+        r = route(walk, &flows.items[i]);
+    }
+    return r;
+}
+
+/* No ruleset that somebody wrote by hand or program comes to this; a made up one may. */
+static int give_up(struct walk *walk) {
+    struct flow flow;
+    walk->n_outcomes = walk->n_undecided = walk->n_steps = 0;
+    int r = first_flow(walk, &flow);
+    return r < 0 ? r
+                 : ng_walk_anything(walk, NULL, NG_NONE, "a ruleset of more ways than can be tried",
+                                    &flow);
 }
 
 int ng_reach_ask(const struct ng_engine_state *state, const struct ng_question *question,
@@ -599,35 +678,14 @@ int ng_reach_ask(const struct ng_engine_state *state, const struct ng_question *
                 .question = question,
                 .iif = iif,
                 .iif_names = &state->links[iif - state->world->links],
+                .first_state = ng_first_state(state->world, question),
                 .arena = arena,
             },
     };
-    struct flow flow = {
-        .daddr = question->daddr,
-        .dport = question->dport,
-        .mark_known = true,
-        .by_rule = NG_NONE,
-        .by_chain = NG_NONE,
-    };
-    struct ng_addrset everyone;
-    int r = ng_addrset_range(arena, 0, ng_family_max(question->family), &everyone);
-    if (r == 0)
-        r = ng_region_make(arena, 0, UINT16_MAX, everyone, &flow.region);
-    struct flows flows = {0};
-    if (r == 0)
-        r = add_flow(&walk, &flows, &flow);
-
-    /* ip6_rcv refuses ::1 off the wire before any hook; IPv4 asks about 127.0.0.0/8 only
-     * when it routes, after NAT may have changed it. */
-    bool refused = question->family == NG_IP6 && question->daddr == 1 && !iif->loopback;
-    if (r == 0 && refused)
-        r = add_outcome(&walk, NG_FATE_NO_ROUTE, &flow);
-    if (r == 0 && !refused)
-        r = run_hook(&walk, NG_HOOK_INGRESS, &flows);
-    if (r == 0 && !refused)
-        r = run_hook(&walk, NG_HOOK_PREROUTING, &flows);
-    for (size_t i = 0; r == 0 && !refused && i < flows.count; i++)
-        r = route(&walk, flows.items[i]);
+    walk.memory_before = ng_arena_used(arena);
+    int r = send_through(&walk);
+    if (r == -E2BIG)
+        r = give_up(&walk);
     if (r < 0)
         return r;
     *ret_answer = (struct ng_answer){
@@ -635,6 +693,8 @@ int ng_reach_ask(const struct ng_engine_state *state, const struct ng_question *
         .n_outcomes = walk.n_outcomes,
         .undecided = walk.undecided,
         .n_undecided = walk.n_undecided,
+        .steps = walk.steps,
+        .n_steps = walk.n_steps,
     };
     return 0;
 }

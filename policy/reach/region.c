@@ -51,11 +51,44 @@ static bool all_ports(struct ng_region region) {
     return region.count == 1 && region.bands[0].lo == 0 && region.bands[0].hi == UINT16_MAX;
 }
 
+/* A mask on ports makes thousands of bands that take turns between a few sets: what two sets come
+ * to is found out once. */
+struct combined {
+    struct ng_addrset a, b, result;
+};
+
+enum { COMBINED_KEPT = 8 };
+
+struct combiner {
+    struct ng_arena *arena;
+    combine_fn fn;
+    struct combined kept[COMBINED_KEPT];
+    size_t next;
+};
+
+static bool is_same_set(struct ng_addrset a, struct ng_addrset b) {
+    return a.intervals == b.intervals && a.count == b.count;
+}
+
+static int combine_sets(struct combiner *combiner, struct ng_addrset a, struct ng_addrset b,
+                        struct ng_addrset *ret_set) {
+    for (size_t i = 0; i < COMBINED_KEPT && i < combiner->next; i++)
+        if (is_same_set(combiner->kept[i].a, a) && is_same_set(combiner->kept[i].b, b)) {
+            *ret_set = combiner->kept[i].result;
+            return 0;
+        }
+    int r = combiner->fn(combiner->arena, a, b, ret_set);
+    if (r == 0)
+        combiner->kept[combiner->next++ % COMBINED_KEPT] = (struct combined){a, b, *ret_set};
+    return r;
+}
+
 /* Walks both along the source ports and combines what stands at each. */
 static int combine(struct ng_arena *arena, struct ng_region a, struct ng_region b, combine_fn fn,
                    struct ng_region *ret_region) {
     if (all_ports(a) && all_ports(b))
         return combine_all_ports(arena, a, b, fn, ret_region);
+    struct combiner combiner = {.arena = arena, .fn = fn};
     struct ng_band *bands = NULL;
     size_t count = 0, capacity = 0, i = 0, j = 0;
     for (uint32_t at = 0; at <= UINT16_MAX;) {
@@ -64,11 +97,13 @@ static int combine(struct ng_arena *arena, struct ng_region a, struct ng_region 
         struct ng_addrset from_b = addrs_at(b, &j, at, &until_b);
         uint32_t until = until_a < until_b ? until_a : until_b;
         struct ng_addrset addrs;
-        int r = fn(arena, from_a, from_b, &addrs);
+        int r = combine_sets(&combiner, from_a, from_b, &addrs);
         if (r < 0)
             return r;
         struct ng_band *last = count ? &bands[count - 1] : NULL;
-        if (last && last->hi + 1U == at && ng_addrset_equal(last->addrs, addrs)) {
+        bool same =
+            last && (is_same_set(last->addrs, addrs) || ng_addrset_equal(last->addrs, addrs));
+        if (same && last->hi + 1U == at) {
             last->hi = (uint16_t)until;
         } else if (!ng_addrset_empty(addrs)) {
             struct ng_band *band = NG_ARENA_APPEND(arena, bands, count, capacity);
@@ -123,8 +158,15 @@ int ng_region_subtract(struct ng_arena *arena, struct ng_region a, struct ng_reg
 }
 
 int ng_region_addrs(struct ng_arena *arena, struct ng_region region, struct ng_addrset *ret_addrs) {
-    struct ng_addrset all = {0};
+    struct ng_addrset all = {0}, seen[COMBINED_KEPT] = {{0}};
+    size_t next = 0;
     for (size_t i = 0; i < region.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < COMBINED_KEPT && !known; k++)
+            known = is_same_set(seen[k], region.bands[i].addrs);
+        if (known)
+            continue;
+        seen[next++ % COMBINED_KEPT] = region.bands[i].addrs;
         int r = ng_addrset_union(arena, all, region.bands[i].addrs, &all);
         if (r < 0)
             return r;

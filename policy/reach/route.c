@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/reach/route.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* linux/rtnetlink.h and linux/fib_rules.h: kernel ABI. */
 enum {
+    TABLE_DEFAULT = 253,
+    TABLE_MAIN = 254,
     TABLE_LOCAL = 255,
     ACTION_TO_TABLE = 1,
     ACTION_GOTO = 2,
@@ -66,28 +66,65 @@ static size_t next_length(const struct ng_world *world, size_t from, uint8_t fam
     return lo;
 }
 
+/* Among the routes from `from` to before `end`, which have one prefix length, the first to `want`
+ * that counts. */
+static const struct ng_route *route_to(const struct ng_world *world, size_t from, size_t end,
+                                       ng_u128 want, uint32_t only_oif) {
+    size_t lo = from, hi = end;
+    while (lo < hi) {
+        size_t middle = lo + (hi - lo) / 2;
+        if (world->routes[middle].dst.value < want)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    for (; lo < end && world->routes[lo].dst.value == want; lo++)
+        if (!only_oif || world->routes[lo].oif == only_oif)
+            return &world->routes[lo];
+    return NULL;
+}
+
 /* Longest prefix, then lowest metric: routes stand in that order. */
 static const struct ng_route *table_lookup(const struct ng_world *world, uint8_t family,
-                                           uint32_t table, ng_u128 daddr) {
+                                           uint32_t table, ng_u128 daddr, uint32_t only_oif) {
     size_t i = table_start(world, family, table);
     while (i < world->n_routes && compare_route(&world->routes[i], family, table) == 0) {
         uint8_t len = world->routes[i].prefix_len;
         size_t end = next_length(world, i, family, table, len);
-        ng_u128 want = daddr & ng_prefix_mask(family, len);
-        size_t lo = i, hi = end;
-        while (lo < hi) {
-            size_t middle = lo + (hi - lo) / 2;
-            if (world->routes[middle].dst.value < want)
-                lo = middle + 1;
-            else
-                hi = middle;
-        }
-        if (lo < end && world->routes[lo].dst.value == want)
-            return &world->routes[lo];
+        const struct ng_route *route =
+            route_to(world, i, end, daddr & ng_prefix_mask(family, len), only_oif);
+        if (route)
+            return route;
         i = end;
     }
     return NULL;
 }
+
+/* The rules with which every machine begins: to the tables local, main and default. */
+bool ng_has_custom_rules(const struct ng_world *world) {
+    for (size_t i = 0; i < world->n_route_rules; i++) {
+        const struct ng_route_rule *rule = &world->route_rules[i];
+        bool first = rule->priority == 0 && rule->table == TABLE_LOCAL;
+        bool last = (rule->priority == 32766 && rule->table == TABLE_MAIN) ||
+                    (rule->priority == 32767 && rule->table == TABLE_DEFAULT);
+        if (rule->family == NG_IP4 && !first && !last)
+            return true;
+    }
+    return false;
+}
+
+/* As long as nobody has added a rule, IPv4 has the tables local and main in one, where the longest
+ * prefix wins whosever it is (fib_trie_unmerge). */
+static const struct ng_route *find_route(const struct ng_world *world, uint8_t family,
+                                         uint32_t table, ng_u128 daddr, uint32_t only_oif) {
+    const struct ng_route *route = table_lookup(world, family, table, daddr, only_oif);
+    if (family != NG_IP4 || table != TABLE_LOCAL || ng_has_custom_rules(world))
+        return route;
+    const struct ng_route *main = table_lookup(world, family, TABLE_MAIN, daddr, only_oif);
+    return main && (!route || main->prefix_len > route->prefix_len) ? main : route;
+}
+
+/* -- routing rules ------------------------------------------------------------------- */
 
 enum answer { NO, YES, PERHAPS };
 
@@ -95,20 +132,50 @@ static bool in_prefix(ng_u128 value, struct ng_addr prefix, unsigned len) {
     return ((value ^ prefix.value) & ng_prefix_mask(prefix.family, len)) == 0;
 }
 
+static bool asks_port(uint16_t lo, uint16_t hi) {
+    return lo || hi;
+}
+
+static bool port_differs(uint16_t port, uint16_t lo, uint16_t hi) {
+    return asks_port(lo, hi) && (port < lo || port > hi);
+}
+
+static bool transport_differs(const struct ng_route_rule *rule,
+                              const struct ng_route_query *query) {
+    return (rule->proto && rule->proto != query->proto) ||
+           port_differs(query->sport, rule->sport_lo, rule->sport_hi) ||
+           port_differs(query->dport, rule->dport_lo, rule->dport_hi);
+}
+
+static bool asks_transport(const struct ng_route_rule *rule) {
+    return rule->proto || asks_port(rule->sport_lo, rule->sport_hi) ||
+           asks_port(rule->dport_lo, rule->dport_hi);
+}
+
+static bool asks_mark(const struct ng_route_rule *rule) {
+    return rule->fwmark || rule->fwmask;
+}
+
 static enum answer rule_applies(const struct ng_route_rule *rule,
                                 const struct ng_route_query *query) {
     enum answer answer = YES;
     if (rule->dst.family && !in_prefix(query->daddr, rule->dst, rule->dst_len))
         answer = NO;
+    else if (rule->src.family && query->saddr_known &&
+             !in_prefix(query->saddr, rule->src, rule->src_len))
+        answer = NO;
     else if (rule->iif && query->iif_name && strcmp(rule->iif, query->iif_name) != 0)
         answer = NO;
     else if (rule->oif) /* only for what the machine itself sends */
         answer = NO;
-    else if ((rule->fwmark || rule->fwmask) && query->mark_known &&
+    else if (asks_mark(rule) && query->mark_known &&
              ((query->mark ^ rule->fwmark) & rule->fwmask) != 0)
         answer = NO;
-    else if (rule->src.family || rule->other_selectors || (rule->iif && !query->iif_name) ||
-             ((rule->fwmark || rule->fwmask) && !query->mark_known))
+    else if (query->ports_known && transport_differs(rule, query))
+        answer = NO;
+    else if ((asks_transport(rule) && !query->ports_known) ||
+             (rule->src.family && !query->saddr_known) || rule->other_selectors ||
+             (rule->iif && !query->iif_name) || (asks_mark(rule) && !query->mark_known))
         answer = PERHAPS;
     if (!rule->invert || answer == PERHAPS)
         return answer;
@@ -120,6 +187,7 @@ static enum answer rule_applies(const struct ng_route_rule *rule,
 struct results {
     struct ng_route_result *items;
     size_t count, max;
+    bool doubtful; /* from here on */
 };
 
 static void add_result(struct results *results, uint8_t type, uint32_t oif) {
@@ -127,18 +195,21 @@ static void add_result(struct results *results, uint8_t type, uint32_t oif) {
         if (results->items[i].type == type && results->items[i].oif == oif)
             return;
     if (results->count < results->max)
-        results->items[results->count++] = (struct ng_route_result){.type = type, .oif = oif};
+        results->items[results->count++] =
+            (struct ng_route_result){.type = type, .oif = oif, .doubtful = results->doubtful};
 }
 
 /* A route and its equals: the hops of a multipath route, of which the kernel takes one by a
  * hash. Only unicast routes have any. */
 static void add_routes(const struct ng_world *world, const struct ng_route *route,
-                       struct results *results) {
+                       uint32_t only_oif, struct results *results) {
     const struct ng_route *end = world->routes + world->n_routes;
     for (const struct ng_route *same = route;
          same < end && ng_addr_equal(same->dst, route->dst) && same->table == route->table &&
          same->prefix_len == route->prefix_len && same->priority == route->priority;
          same++) {
+        if (only_oif && same->oif != only_oif)
+            continue;
         add_result(results, same->type, same->oif);
         if (same->type != NG_ROUTE_UNICAST)
             return;
@@ -155,118 +226,90 @@ static bool add_rule_results(const struct ng_world *world, const struct ng_route
         add_result(results, NG_ROUTE_UNREACHABLE, 0);
         return true;
     case ACTION_TO_TABLE: {
+        uint32_t table = rule->table ? rule->table : query->vrf_table;
         const struct ng_route *route =
-            table_lookup(world, query->family, rule->table, query->daddr);
-        if (!route || route->type == NG_ROUTE_THROW)
+            table ? find_route(world, query->family, table, query->daddr, query->only_oif) : NULL;
+        if (!route || route->type == NG_ROUTE_THROW ||
+            (rule->suppresses && route->prefix_len <= rule->suppress_len &&
+             route->type < NG_ROUTE_BLACKHOLE))
             return false;
-        add_routes(world, route, results);
+        add_routes(world, route, query->only_oif, results);
         return true;
     }
-    default: /* ACTION_NOP; ACTION_GOTO only skips rules and is taken as not skipping */
+    default: /* ACTION_NOP */
         return false;
     }
+}
+
+/* Where a goto leads: the first rule of that priority further down; nowhere: to the next one,
+ * as the kernel takes it. */
+static size_t goto_target(const struct ng_world *world, size_t from) {
+    const struct ng_route_rule *rules = world->route_rules;
+    for (size_t i = from + 1; i < world->n_route_rules; i++)
+        if (rules[i].family == rules[from].family && rules[i].priority == rules[from].target)
+            return i;
+    return from + 1;
 }
 
 size_t ng_route_lookup(const struct ng_world *world, const struct ng_route_query *query,
                        struct ng_route_result *ret_results, size_t max) {
     struct results results = {.items = ret_results, .max = max};
-    for (size_t i = 0; i < world->n_route_rules; i++) {
+    size_t skipped = 0; /* by a goto that may be taken: rules before this one are not sure to run */
+    for (size_t i = 0; i < world->n_route_rules;) {
         const struct ng_route_rule *rule = &world->route_rules[i];
-        if (rule->family != query->family)
-            continue;
-        enum answer applies = rule_applies(rule, query);
-        if (applies != NO && add_rule_results(world, rule, query, &results) && applies == YES)
+        enum answer applies = rule->family == query->family ? rule_applies(rule, query) : NO;
+        bool certain = applies == YES && i >= skipped;
+        bool is_goto = applies != NO && rule->action == ACTION_GOTO;
+        size_t target = is_goto ? goto_target(world, i) : i + 1;
+        results.doubtful = results.doubtful || applies == PERHAPS;
+        if (applies != NO && add_rule_results(world, rule, query, &results) && certain)
             return results.count;
+        if (is_goto && !certain && target > skipped)
+            skipped = target;
+        i = certain ? target : i + 1;
     }
     add_result(&results, 0, 0);
     return results.count;
 }
 
+/* -- types of addresses -------------------------------------------------------------- */
+
 static uint8_t addr_type4(const struct ng_world *world, ng_u128 daddr, uint32_t iif) {
-    if (daddr >> 24 == 0 || daddr == UINT32_MAX)
+    if (daddr == 0 || daddr == UINT32_MAX)
         return NG_ROUTE_BROADCAST;
     if (daddr >> 28 == 0xe)
         return NG_ROUTE_MULTICAST;
     /* inet_dev_addr_type asks the local table alone; all else is unicast. */
-    const struct ng_route *route = table_lookup(world, NG_IP4, TABLE_LOCAL, daddr);
-    return route && (!iif || route->oif == iif) ? route->type : NG_ROUTE_UNICAST;
+    const struct ng_route *route = find_route(world, NG_IP4, TABLE_LOCAL, daddr, 0);
+    bool local = route && route->table == TABLE_LOCAL && route->type < NG_ROUTE_BLACKHOLE;
+    return local && (!iif || route->oif == iif) ? route->type : NG_ROUTE_UNICAST;
 }
 
 static uint8_t addr_type6(const struct ng_world *world, ng_u128 daddr, uint32_t iif) {
     if (daddr >> 120 == 0xff)
         return NG_ROUTE_MULTICAST;
-    const struct ng_route *local = table_lookup(world, NG_IP6, TABLE_LOCAL, daddr);
-    if (local && (!iif || local->oif == iif))
+    const struct ng_route *local = table_lookup(world, NG_IP6, TABLE_LOCAL, daddr, iif);
+    if (local)
         return local->type;
     const struct ng_link *link = ng_link_find(world, iif);
     struct ng_route_query query = {
         .family = NG_IP6,
-        .iif = iif,
         .iif_name = link ? link->name : "",
         .daddr = daddr,
+        .ports_known = true,
         .mark_known = true,
+        .only_oif = ng_is_link_local6(daddr) ? iif : 0,
     };
     struct ng_route_result result[NG_ROUTES_MAX];
     size_t n = ng_route_lookup(world, &query, result, ARRAY_SIZE(result));
-    return n == 1 && result[0].type ? result[0].type : NG_ROUTE_UNREACHABLE;
+    if (n == 1 && result[0].type == NG_ROUTE_LOCAL)
+        return NG_ROUTE_UNICAST; /* of another link */
+    if (n > 1)                   /* by its source, its mark or its ports */
+        return NG_ADDR_TYPE_UNSURE;
+    return result[0].type ? result[0].type : NG_ROUTE_UNREACHABLE;
 }
 
 uint8_t ng_route_addr_type(const struct ng_world *world, uint8_t family, ng_u128 daddr,
                            uint32_t iif) {
     return family == NG_IP4 ? addr_type4(world, daddr, iif) : addr_type6(world, daddr, iif);
-}
-
-static int compare_numbers(const void *left, const void *right) {
-    ng_u128 a = *(const ng_u128 *)left, b = *(const ng_u128 *)right;
-    return a < b ? -1 : a > b;
-}
-
-/* Does the way back to this source go out by `link` (strict), or anywhere at all (loose)? */
-static bool source_valid(const struct ng_world *world, const struct ng_link *link, ng_u128 saddr) {
-    /* 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3: see the header. */
-    if (saddr >> 24 == 0 || saddr >> 24 == 127 || saddr >> 29 == 7)
-        return true;
-    /* The kernel asks as if the packet came from where it would go to, or from lo when that is
-     * here (__fib_validate_source): rules for an interface may hold or not. */
-    struct ng_route_query query = {.family = NG_IP4, .daddr = saddr, .mark_known = true};
-    struct ng_route_result results[NG_ROUTES_MAX];
-    size_t n = ng_route_lookup(world, &query, results, ARRAY_SIZE(results));
-    for (size_t i = 0; i < n; i++)
-        if (results[i].type == NG_ROUTE_LOCAL || results[i].type == NG_ROUTE_BROADCAST ||
-            (results[i].type == NG_ROUTE_UNICAST &&
-             (link->rp_filter == 2 || results[i].oif == link->index)))
-            return true;
-    return false;
-}
-
-int ng_route_sources(const struct ng_world *world, const struct ng_link *link,
-                     struct ng_arena *arena, struct ng_addrset *ret_sources) {
-    if (link->rp_filter == 0)
-        return ng_addrset_range(arena, 0, UINT32_MAX, ret_sources);
-
-    /* Between two neighbouring ends of prefixes all addresses have the same route: ask for
-     * one of each such stretch. */
-    ng_u128 *cuts = ng_arena_alloc(arena, 2 * world->n_routes + 5, sizeof(*cuts));
-    struct ng_interval *valid = ng_arena_alloc(arena, 2 * world->n_routes + 5, sizeof(*valid));
-    if (!cuts || !valid)
-        return -ENOMEM;
-    static const ng_u128 fixed[] = {0, 0x01000000, 0x7f000000, 0x80000000, 0xe0000000};
-    size_t n_cuts = 0, n = 0;
-    for (; n_cuts < ARRAY_SIZE(fixed); n_cuts++)
-        cuts[n_cuts] = fixed[n_cuts];
-    for (size_t i = 0; i < world->n_routes; i++) {
-        const struct ng_route *route = &world->routes[i];
-        if (route->dst.family != NG_IP4)
-            continue;
-        cuts[n_cuts++] = route->dst.value;
-        cuts[n_cuts++] =
-            (route->dst.value | (~ng_prefix_mask(NG_IP4, route->prefix_len) & UINT32_MAX)) + 1;
-    }
-    qsort(cuts, n_cuts, sizeof(*cuts), compare_numbers);
-    for (size_t i = 0; i < n_cuts; i++) {
-        ng_u128 end = i + 1 < n_cuts ? cuts[i + 1] : (ng_u128)UINT32_MAX + 1;
-        if (cuts[i] < end && cuts[i] <= UINT32_MAX && source_valid(world, link, cuts[i]))
-            valid[n++] = (struct ng_interval){cuts[i], end - 1};
-    }
-    return ng_addrset_from(arena, valid, n, ret_sources);
 }
