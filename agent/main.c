@@ -20,14 +20,45 @@ static const struct ng_command commands[] = {
      "Exit status: 0 nothing to report; 1 open findings; 2 wrong usage or policy;\n"
      "3 not everything could be observed.",
      NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT |
-         NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE},
+         NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
+     NULL},
+    {"explain", ng_command_explain, "why something is reachable or blocked, rule by rule",
+     "Shows what packets meet on their way to TARGET: rule by rule, who is let in, who\n"
+     "is stopped and by what, and where they end. TARGET is\n\n"
+     "  6379, 53/udp           a port: published by a container, or of this host\n"
+     "  192.0.2.1:6379/tcp     an address and port, [2001:db8::1]:443 in IPv6\n"
+     "  redis, 4f1c09          a container by its name, or by the start of its id\n"
+     "  redis:6379             one of its ports\n\n"
+     "Exit status: 0 explained; 2 wrong usage, or no such target; 3 not everything\n"
+     "could be observed.",
+     NG_OPTION_FROM | NG_OPTION_INTERFACE | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT |
+         NG_OPTION_FORMAT | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
+     "TARGET"},
+    {"trace", ng_command_trace, "where one packet ends: JSON lines in, JSON lines out",
+     "Reads from FILE, or from standard input, one packet a line, the first of a\n"
+     "connection:\n\n"
+     "  {\"iif\":\"eth0\",\"src\":\"203.0.113.7\",\"sport\":40000,\"dst\":\"192.0.2.1\",\n"
+     "   \"proto\":\"tcp\",\"dport\":6379}\n\n"
+     "and writes for each on one line where it ends and which rules it met. A line that\n"
+     "is no packet gets {\"error\":\"...\"}.\n\n"
+     "Exit status: 0 all answered; 2 wrong usage, or a line that is no packet; 3 not\n"
+     "everything could be observed.",
+     NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT, "[FILE]"},
+    {"reach", ng_command_reach, "who gets in: JSON lines in, JSON lines out",
+     "Reads from FILE, or from standard input, one question a line:\n\n"
+     "  {\"iif\":\"eth0\",\"dst\":\"192.0.2.1\",\"proto\":\"tcp\",\"dport\":6379}\n\n"
+     "and writes for each on one line the exact set of sources that get in. A line that\n"
+     "is no question gets {\"error\":\"...\"}.\n\n"
+     "Exit status: 0 all answered; 2 wrong usage, or a line that is no question; 3 not\n"
+     "everything could be observed.",
+     NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT, "[FILE]"},
     {"snapshot", ng_command_snapshot, "write what was observed as one JSON document",
      "Observes this host as check does and writes all of it as one JSON document,\n"
      "which `netguard check --snapshot` judges later, on any machine. Holds no\n"
      "environment and no command line of any container.\n\n"
      "Exit status: 0 written; 2 wrong usage; 3 not everything could be observed or\n"
      "written.",
-     NG_OPTION_DOCKER | NG_OPTION_OUTPUT},
+     NG_OPTION_DOCKER | NG_OPTION_OUTPUT, NULL},
 };
 /* clang-format on */
 

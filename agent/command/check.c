@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "agent/command/command.h"
-#include "agent/observe/nft_decode.h"
 #include "agent/observe/observe.h"
+#include "agent/observe/ruleset_decode.h"
 #include "agent/policy_files.h"
 #include "agent/print/print.h"
-
-enum {
-    WIDTH_MAX = 160, /* longer lines are hard to read, however wide the terminal is */
-};
-
-static bool wants_color(enum ng_color when) {
-    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
-
-    if (when != NG_COLOR_AUTO)
-        return when == NG_COLOR_ALWAYS;
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
-           strcmp(terminal, "dumb") != 0;
-}
-
-static unsigned table_width(void) {
-    struct winsize size;
-
-    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-        return NG_TABLE_WIDTH;
-    return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
-}
 
 static int print_result(const struct ng_result *result, const struct ng_policy_files *files,
                         const struct ng_options *options) {
@@ -41,8 +16,8 @@ static int print_result(const struct ng_result *result, const struct ng_policy_f
     };
     struct ng_print_options looks = {
         .policy = files->summary,
-        .width = table_width(),
-        .color = wants_color(options->color),
+        .width = ng_stdout_width(),
+        .color = ng_stdout_color(options->color),
         .verbose = options->verbose,
     };
 
@@ -62,16 +37,13 @@ enum ng_exit ng_command_check(const struct ng_options *options) {
     _cleanup_(ng_world_freep) struct ng_world *world = NULL;
     _cleanup_(ng_ruleset_freep) struct ng_ruleset *ruleset = NULL;
     _cleanup_(ng_result_freep) struct ng_result *result = NULL;
-    struct ng_observe_options where = {.docker_endpoint = options->docker};
     struct ng_error error = {0};
 
     if (ng_policy_files_read(options->policy, NG_POLICY_DIRECTORY, &files, &error) < 0 ||
         ng_policy_parse(files->texts, files->count, &policy, &error) < 0)
         return fail(&error, NG_EXIT_USAGE);
 
-    int r = options->snapshot ? ng_snapshot_load(options->snapshot, &world, &error)
-                              : ng_observe(&where, &world, &error);
-    if (r < 0 || ng_nft_decode(&world->nft, &ruleset, &error) < 0 ||
+    if (ng_load(options, &world, &ruleset, &error) < 0 ||
         ng_judge(world, ruleset, policy, &result, &error) < 0)
         return fail(&error, NG_EXIT_INCOMPLETE);
 

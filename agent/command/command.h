@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #include "netguard/policy.h"
+#include "netguard/ruleset.h"
+#include "netguard/world.h"
 
 /* Tested in the order USAGE, FINDINGS, INCOMPLETE: the first that applies is the status. */
 enum ng_exit {
@@ -27,6 +29,8 @@ enum ng_option { /* bits: which options a command takes, beside --help and --ver
                  NG_OPTION_VERBOSE = 1 << 7,
                  NG_OPTION_HELP = 1 << 8,
                  NG_OPTION_VERSION = 1 << 9,
+                 NG_OPTION_FROM = 1 << 10,
+                 NG_OPTION_INTERFACE = 1 << 11,
 };
 
 enum ng_format {
@@ -42,7 +46,9 @@ enum ng_color {
 
 /* Strings are those of the command line, NULL where not given. */
 struct ng_options {
-    const char *policy, *docker, *snapshot, *output;
+    const char *policy, *docker, *snapshot, *output, *interface;
+    const char *operand;
+    struct ng_addr from; /* family 0: not given */
     enum ng_format format;
     enum ng_severity fail_on;
     enum ng_color color;
@@ -55,6 +61,8 @@ struct ng_command {
     const char *summary; /* one line for `netguard --help` */
     const char *help;    /* what it does, for `netguard NAME --help` */
     unsigned options;    /* enum ng_option bits */
+    const char *operand; /* what its one argument is called in the help, in brackets where it may be
+                            left out; NULL: takes none */
 };
 
 /* argv[0] is the command's name. May reorder `argv`. -EINVAL with what is wrong in `error`. */
@@ -77,7 +85,19 @@ enum ng_exit ng_finish_stdout(enum ng_exit status);
 int ng_snapshot_load(const char *path, struct ng_world **ret_world,
                      struct ng_error *error) _must_check_;
 
+/* The world that the options ask for, this host's or a recorded one, and its ruleset. `error`
+ * must not be NULL. */
+int ng_load(const struct ng_options *options, struct ng_world **ret_world,
+            struct ng_ruleset **ret_ruleset, struct ng_error *error) _must_check_;
+
+/* How to print for people: width and colours of stdout. */
+unsigned ng_stdout_width(void);
+bool ng_stdout_color(enum ng_color when);
+
 enum ng_exit ng_command_check(const struct ng_options *options);
+enum ng_exit ng_command_explain(const struct ng_options *options);
+enum ng_exit ng_command_reach(const struct ng_options *options);
 enum ng_exit ng_command_snapshot(const struct ng_options *options);
+enum ng_exit ng_command_trace(const struct ng_options *options);
 
 #endif

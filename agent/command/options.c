@@ -94,6 +94,15 @@ static int set_color(struct ng_options *options, const char *value, struct ng_er
     return 0;
 }
 
+static int set_from(struct ng_options *options, const char *value, struct ng_error *error) {
+    char found[QUOTE_TEXT];
+
+    if (ng_addr_parse(value, &options->from) < 0)
+        return ng_error_set(error, -EINVAL, "--from",
+                            "found \"%s\", expected an IPv4 or IPv6 address", quote(value, found));
+    return 0;
+}
+
 /* -- the options --------------------------------------------------------------------- */
 
 static const struct spec {
@@ -102,7 +111,7 @@ static const struct spec {
     const char *argument; /* what it is called in the help; NULL: takes none */
     const char *help;     /* lines separated by \n */
     int (*set)(struct ng_options *options, const char *value, struct ng_error *error);
-    size_t field; /* without `set`: the place in struct ng_options, a file name or a bool */
+    size_t field; /* without `set`: the place in struct ng_options, a text or a bool */
 } specs[] = {
     {.bit = NG_OPTION_POLICY,
      .name = "policy",
@@ -121,6 +130,16 @@ static const struct spec {
      .argument = "FILE",
      .help = "use a recorded world in place of this host; - is stdin",
      .field = offsetof(struct ng_options, snapshot)},
+    {.bit = NG_OPTION_FROM,
+     .name = "from",
+     .argument = "ADDRESS",
+     .help = "what a packet of this source meets (default: of every source)",
+     .set = set_from},
+    {.bit = NG_OPTION_INTERFACE,
+     .name = "interface",
+     .argument = "NAME",
+     .help = "coming in there (default: by each that leads outside)",
+     .field = offsetof(struct ng_options, interface)},
     {.bit = NG_OPTION_OUTPUT,
      .name = "output",
      .argument = "FILE",
@@ -171,7 +190,7 @@ static int set_option(const struct spec *spec, struct ng_options *options, const
     else if (*value)
         *(const char **)field = value;
     else
-        return ng_error_set(error, -EINVAL, "", "--%s: the name of the file is empty", spec->name);
+        return ng_error_set(error, -EINVAL, "", "--%s: its value is empty", spec->name);
     return 0;
 }
 
@@ -227,10 +246,34 @@ static int wrong_option(const struct ng_command *command, int value, char *argv[
     return unknown_option(command, argv[optind - 1], error);
 }
 
-static int check_together(const struct ng_options *options, struct ng_error *error) {
+static int check_together(const struct ng_command *command, const struct ng_options *options,
+                          struct ng_error *error) {
     if (options->snapshot && options->docker)
         return ng_error_set(error, -EINVAL, "--snapshot",
                             "a recorded world holds its engines already: leave out --docker");
+    bool reads_stdin = command->operand && *command->operand == '[' &&
+                       (!options->operand || strcmp(options->operand, "-") == 0);
+    if (options->snapshot && strcmp(options->snapshot, "-") == 0 && reads_stdin)
+        return ng_error_set(error, -EINVAL, "--snapshot",
+                            "standard input cannot hold the recorded world and the lines, too: "
+                            "name a FILE");
+    return 0;
+}
+
+/* What stands on the command line beside options: at most one thing. */
+static int set_operand(const struct ng_command *command, int argc, char *argv[],
+                       struct ng_options *options, struct ng_error *error) {
+    char found[QUOTE_TEXT];
+
+    if (command->operand && optind < argc)
+        options->operand = argv[optind++];
+    if (optind < argc)
+        return ng_error_set(error, -EINVAL, command->name, "unexpected argument \"%s\"",
+                            quote(argv[optind], found));
+    if (command->operand && !options->operand && *command->operand != '[')
+        return ng_error_set(error, -EINVAL, command->name, "needs a %s", command->operand);
+    if (options->operand && !*options->operand)
+        return ng_error_set(error, -EINVAL, command->name, "%s is empty", command->operand);
     return 0;
 }
 
@@ -250,13 +293,9 @@ int ng_options_parse(const struct ng_command *command, int argc, char *argv[],
         if (r < 0)
             return r;
     }
-    if (optind < argc && !options.help && !options.version) {
-        char found[QUOTE_TEXT];
-
-        return ng_error_set(error, -EINVAL, command->name, "unexpected argument \"%s\"",
-                            quote(argv[optind], found));
-    }
-    int r = check_together(&options, error);
+    int r = options.help || options.version ? 0 : set_operand(command, argc, argv, &options, error);
+    if (r == 0)
+        r = check_together(command, &options, error);
     if (r < 0)
         return r;
     *ret_options = options;
@@ -279,8 +318,8 @@ static void print_option(FILE *out, const struct spec *spec) {
 }
 
 void ng_options_help(FILE *out, const struct ng_command *command) {
-    fprintf(out, "Usage: netguard %s [OPTION]...\n\n%s\n\nOptions:\n", command->name,
-            command->help);
+    fprintf(out, "Usage: netguard %s [OPTION]...%s%s\n\n%s\n\nOptions:\n", command->name,
+            command->operand ? " " : "", command->operand ? command->operand : "", command->help);
     for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
         if (takes(command, &specs[i]))
             print_option(out, &specs[i]);

@@ -1,9 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "agent/command/command.h"
 #include "agent/print/escape.h"
+#include "agent/print/print.h"
+
+enum {
+    WIDTH_MAX = 160, /* longer lines are hard to read, however wide the terminal is */
+};
+
+bool ng_stdout_color(enum ng_color when) {
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    if (when != NG_COLOR_AUTO)
+        return when == NG_COLOR_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+unsigned ng_stdout_width(void) {
+    struct winsize size;
+
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return NG_TABLE_WIDTH;
+    return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+}
 
 void ng_diagnose(const struct ng_error *error) {
     char source[2 * sizeof(error->source)], message[2 * sizeof(error->message)];

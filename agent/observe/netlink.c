@@ -17,6 +17,9 @@
 /* The kernel answers from within the call that asks; this long means that it never will. */
 #define ANSWER_TIMEOUT_S 10
 
+/* How often what changes under our eyes is read again. */
+#define ATTEMPTS 10
+
 struct ng_netlink {
     struct mnl_socket *socket;
     const char *source;
@@ -328,5 +331,16 @@ int ng_netlink_dump_raw(struct ng_netlink *netlink, struct nlmsghdr *request, co
     if (r == -EFBIG)
         return ng_error_set(error, r, netlink->source, "cannot read %s: more than %zu MiB", what,
                             limit_bytes >> 20);
+    return r;
+}
+
+int ng_netlink_settle(ng_netlink_attempt *attempt, void *context, const char *source,
+                      const char *what, struct ng_error *error) {
+    int r = -EINTR;
+
+    for (unsigned i = 0; i < ATTEMPTS && r == -EINTR; i++)
+        r = attempt(context, error);
+    if (r == -EINTR)
+        return ng_error_set(error, -EAGAIN, source, "%s kept changing while they were read", what);
     return r;
 }

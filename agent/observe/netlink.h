@@ -48,6 +48,14 @@ int ng_netlink_dump_raw(struct ng_netlink *netlink, struct nlmsghdr *request, co
                         struct ng_netlink_buffer *buffer, size_t limit_bytes,
                         struct ng_error *error) _must_check_;
 
+/* Some questions whose answers belong together, with a socket opened for them. */
+typedef int ng_netlink_attempt(void *context, struct ng_error *error);
+
+/* Makes an attempt, and another while one ends with -EINTR because the world changed meanwhile;
+ * -EAGAIN when it never stops to. `what` has no number: "<what> kept changing while …". */
+int ng_netlink_settle(ng_netlink_attempt *attempt, void *context, const char *source,
+                      const char *what, struct ng_error *error) _must_check_;
+
 /* -- bytes to messages, without a socket --------------------------------------------- */
 
 /* How far the answer to one question has come. */

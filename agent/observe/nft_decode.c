@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "agent/observe/nft_decode.h"
-#include "agent/observe/nft_parts.h"
+#include "agent/observe/nft_set.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -37,7 +36,37 @@ static int table_family(uint8_t nfproto, enum ng_table_family *ret_family) {
     }
 }
 
-/* Tables are few: a walk is quicker than an index. */
+static int compare_table(const struct ng_table *table, enum ng_table_family family,
+                         const char *name) {
+    if (table->family != family)
+        return table->family < family ? -1 : 1;
+    return strcmp(table->name, name);
+}
+
+static int compare_table_index(const void *left, const void *right, void *context) {
+    const struct decoder *decoder = context;
+    const struct ng_table *b = &decoder->tables[*(const uint32_t *)right];
+    return compare_table(&decoder->tables[*(const uint32_t *)left], b->family, b->name);
+}
+
+/* Makes *ret_index the numbers of things in the order of `compare`. -EBADMSG: one of them is there
+ * twice. */
+static int make_index(struct decoder *decoder, size_t count,
+                      int (*compare)(const void *left, const void *right, void *context),
+                      uint32_t **ret_index) {
+    uint32_t *index = ng_arena_alloc(decoder->scratch, count, sizeof(*index));
+    if (!index)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        index[i] = (uint32_t)i;
+    qsort_r(index, count, sizeof(*index), compare, decoder);
+    for (size_t i = 1; i < count; i++)
+        if (compare(&index[i - 1], &index[i], decoder) == 0)
+            return -EBADMSG;
+    *ret_index = index;
+    return 0;
+}
+
 static int find_table(const struct decoder *decoder, const struct nlmsghdr *message,
                       const struct nlattr *name, uint32_t *ret_table) {
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
@@ -45,11 +74,20 @@ static int find_table(const struct decoder *decoder, const struct nlmsghdr *mess
     const char *text = ng_attribute_text(name);
     if (!text || table_family(header->nfgen_family, &family) < 0)
         return -EBADMSG;
-    for (size_t i = 0; i < decoder->n_tables; i++)
-        if (decoder->tables[i].family == family && strcmp(decoder->tables[i].name, text) == 0) {
-            *ret_table = (uint32_t)i;
+    size_t lo = 0, hi = decoder->n_tables;
+    while (lo < hi) {
+        size_t middle = lo + (hi - lo) / 2;
+        uint32_t index = decoder->tables_by_name[middle];
+        int order = compare_table(&decoder->tables[index], family, text);
+        if (order == 0) {
+            *ret_table = index;
             return 0;
         }
+        if (order < 0)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
     return -EBADMSG;
 }
 
@@ -96,7 +134,8 @@ static int hook_of(enum ng_table_family family, uint32_t number, enum ng_hook *r
                                                           : inet;
     size_t count = family == NG_TABLE_NETDEV ? ARRAY_SIZE(netdev)
                    : family == NG_TABLE_ARP  ? ARRAY_SIZE(arp)
-                                             : ARRAY_SIZE(inet);
+                   : family == NG_TABLE_INET ? ARRAY_SIZE(inet)
+                                             : NF_INET_INGRESS;
     if (number >= count)
         return -EBADMSG;
     *ret_hook = hooks[number];
@@ -166,7 +205,11 @@ static int add_chain(struct decoder *decoder, const struct nlmsghdr *message) {
                                              decoder->chains_capacity);
     if (!own || !chain)
         return -ENOMEM;
-    *chain = (struct ng_chain){.table = table, .name = own};
+    *chain = (struct ng_chain){
+        .table = table,
+        .name = own,
+        .handle = ng_attribute_be64(attributes[NFTA_CHAIN_HANDLE], 0),
+    };
     if (!attributes[NFTA_CHAIN_HOOK])
         return 0;
 
@@ -189,18 +232,6 @@ static int compare_chain_index(const void *left, const void *right, void *contex
     const struct decoder *decoder = context;
     const struct ng_chain *b = &decoder->chains[*(const uint32_t *)right];
     return compare_chain(&decoder->chains[*(const uint32_t *)left], b->table, b->name);
-}
-
-static int index_chains(struct decoder *decoder) {
-    decoder->chains_by_name =
-        ng_arena_alloc(decoder->scratch, decoder->n_chains, sizeof(*decoder->chains_by_name));
-    if (!decoder->chains_by_name)
-        return -ENOMEM;
-    for (size_t i = 0; i < decoder->n_chains; i++)
-        decoder->chains_by_name[i] = (uint32_t)i;
-    qsort_r(decoder->chains_by_name, decoder->n_chains, sizeof(*decoder->chains_by_name),
-            compare_chain_index, decoder);
-    return 0;
 }
 
 static int find_chain(const struct decoder *decoder, uint32_t table, const char *name,
@@ -268,6 +299,49 @@ int ng_decode_verdict(struct decoder *decoder, uint32_t table, const struct nlat
 
 /* -- rules --------------------------------------------------------------------------- */
 
+/* The length of the UTF-8 character (RFC 3629) at `s`, 0: there is none. */
+static size_t character_len(const uint8_t *s, size_t left) {
+    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4 || len > left)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool beyond = (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90);
+    return overlong || beyond ? 0 : len;
+}
+
+static bool is_utf8(const uint8_t *s, size_t len) {
+    for (size_t i = 0, n; i < len; i += n) {
+        n = character_len(s + i, len - i);
+        if (n == 0)
+            return false;
+    }
+    return true;
+}
+
+/* What the kernel keeps for nft and iptables-nft without looking: a type, a length and so many
+ * bytes, again and again (libnftnl, udata.h). The comment is of type 0 and ends in a NUL; what is
+ * not a text is left out. */
+static int read_comment(struct decoder *decoder, const struct nlattr *data, const char **ret_text) {
+    enum { UDATA_COMMENT = 0, UDATA_HEADER = 2 };
+    const uint8_t *at = mnl_attr_get_payload(data);
+    size_t left = mnl_attr_get_payload_len(data);
+    while (left >= UDATA_HEADER && at[1] <= left - UDATA_HEADER) {
+        size_t len = at[1];
+        const uint8_t *text = at + UDATA_HEADER;
+        if (at[0] == UDATA_COMMENT && len > 1 && memchr(text, '\0', len) == text + len - 1 &&
+            is_utf8(text, len - 1)) {
+            *ret_text = ng_arena_strdup(decoder->arena, (const char *)text);
+            return *ret_text ? 0 : -ENOMEM;
+        }
+        at += UDATA_HEADER + len;
+        left -= UDATA_HEADER + len;
+    }
+    return 0;
+}
+
 static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
     const struct nlattr *attributes[NFTA_RULE_MAX + 1];
     uint32_t table, chain;
@@ -276,49 +350,31 @@ static int add_rule(struct decoder *decoder, const struct nlmsghdr *message) {
         r = find_table(decoder, message, attributes[NFTA_RULE_TABLE], &table);
     if (r < 0)
         return r;
-    const char *chain_name = ng_attribute_text(attributes[NFTA_RULE_CHAIN]);
+    const char *chain_name = ng_attribute_text(attributes[NFTA_RULE_CHAIN]), *comment = NULL;
     if (!chain_name)
         return -EBADMSG;
     r = find_chain(decoder, table, chain_name, &chain);
+    struct op_list list = {.arena = decoder->arena, .ipsets = decoder->ipsets};
+    if (r == 0 && attributes[NFTA_RULE_EXPRESSIONS])
+        r = ng_decode_expressions(decoder, table, attributes[NFTA_RULE_EXPRESSIONS], &list);
+    if (r == 0 && attributes[NFTA_RULE_USERDATA])
+        r = read_comment(decoder, attributes[NFTA_RULE_USERDATA], &comment);
     if (r < 0)
         return r;
-
-    struct op_list list = {.arena = decoder->arena};
-    if (attributes[NFTA_RULE_EXPRESSIONS]) {
-        r = ng_decode_expressions(decoder, table, attributes[NFTA_RULE_EXPRESSIONS], &list);
-        if (r < 0)
-            return r;
-    }
+    decoder->sets_label = decoder->sets_label || list.sets_label;
+    decoder->sets_zone = decoder->sets_zone || list.sets_zone;
     struct ng_rule *rule = NG_ARENA_APPEND(decoder->scratch, decoder->rules, decoder->n_rules,
                                            decoder->rules_capacity);
     if (!rule)
         return -ENOMEM;
     *rule = (struct ng_rule){
         .chain = chain,
+        .tracks = list.tracks,
         .handle = ng_attribute_be64(attributes[NFTA_RULE_HANDLE], 0),
         .ops = list.ops,
         .n_ops = list.count,
+        .comment = comment,
     };
-    return 0;
-}
-
-/* Rules come in the order of their chain, but nothing promises that a chain's rules come
- * in one piece: put them together without changing that order. */
-static int group_rules(struct decoder *decoder, struct ng_rule **ret_rules) {
-    struct ng_rule *grouped = ng_arena_alloc(decoder->arena, decoder->n_rules, sizeof(*grouped));
-    size_t *next = ng_arena_alloc(decoder->scratch, decoder->n_chains, sizeof(*next));
-    if (!grouped || !next)
-        return -ENOMEM;
-    for (size_t i = 0; i < decoder->n_rules; i++)
-        decoder->chains[decoder->rules[i].chain].n_rules++;
-    size_t first = 0;
-    for (size_t i = 0; i < decoder->n_chains; i++) {
-        decoder->chains[i].first_rule = next[i] = first;
-        first += decoder->chains[i].n_rules;
-    }
-    for (size_t i = 0; i < decoder->n_rules; i++)
-        grouped[next[decoder->rules[i].chain]++] = decoder->rules[i];
-    *ret_rules = grouped;
     return 0;
 }
 
@@ -376,51 +432,51 @@ static int each_message(struct decoder *decoder, const struct ng_nft_dump *dump,
 
 #define NFT_TYPE(message) ((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | (message)))
 
-/* What refers to something comes after it: rules after the sets they look into, verdict
- * maps after the chains they jump to. */
-static int decode_all(struct decoder *decoder, const struct ng_nft_dump *dump,
-                      struct ng_error *error) {
+static int index_error(int r, const char *what, struct ng_error *error) {
+    if (r == -ENOMEM)
+        return ng_error_set(error, r, "nftables", "out of memory");
+    return r < 0 ? ng_error_set(error, r, "nftables", "the dump has the same %s twice", what) : 0;
+}
+
+static int decode_tables(struct decoder *decoder, const struct ng_nft_dump *dump,
+                         struct ng_error *error) {
     int r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWTABLE), add_table, error);
     if (r == 0)
-        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWCHAIN), add_chain, error);
-    if (r == 0)
-        r = index_chains(decoder);
-    if (r == 0)
-        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSET), add_set, error);
-    if (r == 0) {
-        ng_sets_sort(decoder);
-        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSETELEM), add_set_elements, error);
-    }
-    if (r == 0)
-        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWRULE), add_rule, error);
+        r = index_error(
+            make_index(decoder, decoder->n_tables, compare_table_index, &decoder->tables_by_name),
+            "table", error);
     return r;
 }
 
-int ng_nft_decode(const struct ng_nft_dump *dump, struct ng_ruleset **ret_ruleset,
-                  struct ng_error *error) {
-    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
-    struct ng_ruleset *ruleset = arena ? ng_arena_alloc(arena, 1, sizeof(*ruleset)) : NULL;
-    if (!scratch || !ruleset)
-        return ng_error_set(error, -ENOMEM, "nftables", "out of memory");
-
-    struct decoder decoder = {.arena = arena, .scratch = scratch};
-    struct ng_rule *rules = NULL;
-    int r = decode_all(&decoder, dump, error);
+static int decode_chains(struct decoder *decoder, const struct ng_nft_dump *dump,
+                         struct ng_error *error) {
+    int r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWCHAIN), add_chain, error);
     if (r == 0)
-        r = group_rules(&decoder, &rules);
-    if (r < 0)
-        return ng_error_set(error, r, "nftables", "out of memory");
+        r = index_error(
+            make_index(decoder, decoder->n_chains, compare_chain_index, &decoder->chains_by_name),
+            "chain", error);
+    return r;
+}
 
-    *ruleset = (struct ng_ruleset){
-        .tables = decoder.tables,
-        .n_tables = decoder.n_tables,
-        .chains = decoder.chains,
-        .n_chains = decoder.n_chains,
-        .rules = rules,
-        .n_rules = decoder.n_rules,
-    };
-    ruleset->arena = TAKE_PTR(arena);
-    *ret_ruleset = ruleset;
-    return 0;
+static int decode_sets(struct decoder *decoder, const struct ng_nft_dump *dump,
+                       struct ng_error *error) {
+    int r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSET), add_set, error);
+    if (r == 0)
+        r = index_error(ng_sets_sort(decoder), "set", error);
+    if (r == 0)
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWSETELEM), add_set_elements, error);
+    return r;
+}
+
+/* What refers to something comes after it: rules after the sets they look into, verdict
+ * maps after the chains they jump to. */
+int ng_nft_decode(struct decoder *decoder, const struct ng_nft_dump *dump, struct ng_error *error) {
+    int r = decode_tables(decoder, dump, error);
+    if (r == 0)
+        r = decode_chains(decoder, dump, error);
+    if (r == 0)
+        r = decode_sets(decoder, dump, error);
+    if (r == 0)
+        r = each_message(decoder, dump, NFT_TYPE(NFT_MSG_NEWRULE), add_rule, error);
+    return r < 0 ? r : index_error(ng_sets_finish(decoder), "set", error);
 }

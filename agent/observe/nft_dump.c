@@ -76,43 +76,73 @@ static int dump_newer_kind(struct ng_netlink *netlink, uint16_t type, const char
     return r < 0 && r != -EINTR ? ng_error_set(error, r, SOURCE, "%s", refused.message) : r;
 }
 
-static int dump_elements(struct ng_netlink *netlink, const struct nlmsghdr *set,
-                         struct ng_netlink_buffer *buffer, struct ng_error *error) {
-    const struct nfgenmsg *header = mnl_nlmsg_get_payload(set);
-    const struct nlattr *attrs[NFTA_SET_NAME + 1];
+/* Asks for what belongs to one set or chain: its table and its own name, which the attributes
+ * of its message and of the request call by different numbers. */
+struct part {
+    uint16_t type;              /* of the request */
+    unsigned of_table, of_name; /* attributes of the message that tells of it */
+    unsigned by_table, by_name; /* attributes of the request */
+    const char *what;
+};
+
+static const struct part elements_of_set = {
+    .type = NFT_MSG_GETSETELEM,
+    .of_table = NFTA_SET_TABLE,
+    .of_name = NFTA_SET_NAME,
+    .by_table = NFTA_SET_ELEM_LIST_TABLE,
+    .by_name = NFTA_SET_ELEM_LIST_SET,
+    .what = "set elements",
+};
+
+static const struct part rules_of_chain = {
+    .type = NFT_MSG_GETRULE,
+    .of_table = NFTA_CHAIN_TABLE,
+    .of_name = NFTA_CHAIN_NAME,
+    .by_table = NFTA_RULE_TABLE,
+    .by_name = NFTA_RULE_CHAIN,
+    .what = "rules",
+};
+
+static bool put_copy(union request *request, unsigned type, const struct nlattr *attribute) {
+    return mnl_attr_put_check(&request->message, sizeof(*request), (uint16_t)type,
+                              mnl_attr_get_payload_len(attribute), mnl_attr_get_payload(attribute));
+}
+
+static int dump_part(struct ng_netlink *netlink, const struct part *part,
+                     const struct nlmsghdr *owner, struct ng_netlink_buffer *buffer,
+                     struct ng_error *error) {
+    const struct nfgenmsg *header = mnl_nlmsg_get_payload(owner);
+    const struct nlattr *attrs[NFTA_CHAIN_NAME + 1];
     struct ng_error refused = {0};
     union request request;
-    int r = ng_attributes_of(set, sizeof(*header), attrs, NFTA_SET_NAME);
+    int r = ng_attributes_of(owner, sizeof(*header), attrs, NFTA_CHAIN_NAME);
 
-    if (r < 0 || !attrs[NFTA_SET_TABLE] || !attrs[NFTA_SET_NAME])
-        return ng_error_set(error, -EBADMSG, SOURCE, "cannot read sets: one has no name");
+    if (r < 0 || !attrs[part->of_table] || !attrs[part->of_name])
+        return ng_error_set(error, -EBADMSG, SOURCE, "cannot read %s: something has no name",
+                            part->what);
+    put_request(&request, part->type, header->nfgen_family);
+    if (!put_copy(&request, part->by_table, attrs[part->of_table]) ||
+        !put_copy(&request, part->by_name, attrs[part->of_name]))
+        return ng_error_set(error, -EBADMSG, SOURCE, "cannot read %s: a name is too long",
+                            part->what);
 
-    put_request(&request, NFT_MSG_GETSETELEM, header->nfgen_family);
-    if (!mnl_attr_put_check(&request.message, sizeof(request), NFTA_SET_ELEM_LIST_TABLE,
-                            mnl_attr_get_payload_len(attrs[NFTA_SET_TABLE]),
-                            mnl_attr_get_payload(attrs[NFTA_SET_TABLE])) ||
-        !mnl_attr_put_check(&request.message, sizeof(request), NFTA_SET_ELEM_LIST_SET,
-                            mnl_attr_get_payload_len(attrs[NFTA_SET_NAME]),
-                            mnl_attr_get_payload(attrs[NFTA_SET_NAME])))
-        return ng_error_set(error, -EBADMSG, SOURCE, "cannot read sets: a name is too long");
-
-    r = ng_netlink_dump_raw(netlink, &request.message, "set elements", buffer, LIMIT_BYTES,
-                            &refused);
+    r = ng_netlink_dump_raw(netlink, &request.message, part->what, buffer, LIMIT_BYTES, &refused);
     if (r == -ENOENT)
         return -EINTR; /* the set has gone meanwhile */
     return r < 0 && r != -EINTR ? ng_error_set(error, r, SOURCE, "%s", refused.message) : r;
 }
 
-/* The elements of every set among the messages from `start` to `end`; offsets, since the
- * buffer moves while it grows. */
-static int dump_all_elements(struct ng_netlink *netlink, size_t start, size_t end,
-                             struct ng_netlink_buffer *buffer, struct ng_error *error) {
+/* One kind of part of every set or chain among the messages from `start` to `end`; offsets,
+ * since the buffer moves while it grows. */
+static int dump_parts(struct ng_netlink *netlink, const struct part *part, size_t start, size_t end,
+                      struct ng_netlink_buffer *buffer, struct ng_error *error) {
     while (start < end) {
-        const struct nlmsghdr *set = (const struct nlmsghdr *)(const void *)(buffer->bytes + start);
+        const struct nlmsghdr *owner =
+            (const struct nlmsghdr *)(const void *)(buffer->bytes + start);
         int r;
 
-        start += MNL_ALIGN((size_t)set->nlmsg_len);
-        r = dump_elements(netlink, set, buffer, error);
+        start += MNL_ALIGN((size_t)owner->nlmsg_len);
+        r = dump_part(netlink, part, owner, buffer, error);
         if (r < 0)
             return r;
     }
@@ -121,12 +151,13 @@ static int dump_all_elements(struct ng_netlink *netlink, size_t start, size_t en
 
 static int dump_all(struct ng_netlink *netlink, struct ng_netlink_buffer *buffer,
                     struct ng_error *error) {
-    size_t sets_start, sets_end;
+    size_t chains_start, sets_start, sets_end;
     int r;
 
     r = dump_kind(netlink, NFT_MSG_GETTABLE, "tables", buffer, error);
     if (r < 0 || buffer->len_bytes == 0)
         return r; /* all else lives in tables */
+    chains_start = buffer->len_bytes;
     r = dump_kind(netlink, NFT_MSG_GETCHAIN, "chains", buffer, error);
     if (r < 0)
         return r;
@@ -135,7 +166,7 @@ static int dump_all(struct ng_netlink *netlink, struct ng_netlink_buffer *buffer
     if (r < 0)
         return r;
     sets_end = buffer->len_bytes;
-    r = dump_all_elements(netlink, sets_start, sets_end, buffer, error);
+    r = dump_parts(netlink, &elements_of_set, sets_start, sets_end, buffer, error);
     if (r < 0)
         return r;
     r = dump_newer_kind(netlink, NFT_MSG_GETOBJ, "stateful objects", buffer, error);
@@ -144,7 +175,10 @@ static int dump_all(struct ng_netlink *netlink, struct ng_netlink_buffer *buffer
     r = dump_newer_kind(netlink, NFT_MSG_GETFLOWTABLE, "flowtables", buffer, error);
     if (r < 0)
         return r;
-    return dump_kind(netlink, NFT_MSG_GETRULE, "rules", buffer, error);
+    /* Chain by chain: for each of the pieces that a dump comes in, the kernel walks from the
+     * beginning to where the last one ended, and that is less of a way within one chain than
+     * through all rules. The order is that of one dump. */
+    return dump_parts(netlink, &rules_of_chain, chains_start, sets_start, buffer, error);
 }
 
 /* One attempt: 0, -EINTR when the ruleset changed meanwhile, -ENOPROTOOPT when the kernel has
@@ -199,23 +233,22 @@ static int read_settled(struct ng_netlink_buffer *buffer, uint32_t *ret_generati
 int ng_nft_dump_read(struct ng_arena *arena, struct ng_nft_dump *ret_dump, struct ng_error *error) {
     struct ng_netlink_buffer buffer = {0};
     struct ng_nft_dump dump = {.read = true};
-    uint8_t *kept = NULL;
     int r = 0;
 
     /* Opening the bus and asking would load both modules where they are not yet there. */
     if (!ng_proc_lacks_module("nfnetlink") && !ng_proc_lacks_module("nf_tables"))
         r = read_settled(&buffer, &dump.generation, error);
-    if (r == 0 || r == -ENOPROTOOPT) {
-        kept = ng_arena_alloc(arena, buffer.len_bytes, 1);
-        r = kept ? 0 : ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
+    if (r == -ENOPROTOOPT)
+        r = 0;
+    /* As it is: a copy of a large ruleset would cost as much as parsing it. */
+    if (r == 0 && ng_arena_adopt(arena, buffer.bytes) < 0)
+        r = ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
+    if (r < 0) {
+        free(buffer.bytes);
+        return r;
     }
-    if (r == 0) {
-        if (buffer.len_bytes > 0)
-            memcpy(kept, buffer.bytes, buffer.len_bytes);
-        dump.bytes = kept;
-        dump.len_bytes = buffer.len_bytes;
-        *ret_dump = dump;
-    }
-    free(buffer.bytes);
-    return r;
+    dump.bytes = buffer.bytes;
+    dump.len_bytes = buffer.len_bytes;
+    *ret_dump = dump;
+    return 0;
 }

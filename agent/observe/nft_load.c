@@ -3,264 +3,133 @@
 
 #include <errno.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-/* -- registers ----------------------------------------------------------------------- */
-
-/* -EBADMSG for a register that does not exist or does not hold `len_bytes`. */
-int ng_register_slot(const struct nlattr *attribute, size_t len_bytes, size_t *ret_slot) {
-    uint32_t number = ng_attribute_be32(attribute, UINT32_MAX);
-    size_t slot;
-    if (number >= NFT_REG_1 && number <= NFT_REG_4)
-        slot = (number - NFT_REG_1) * (NFT_REG_SIZE / NFT_REG32_SIZE);
-    else if (number >= NFT_REG32_00 && number <= NFT_REG32_15)
-        slot = number - NFT_REG32_00;
-    else
-        return -EBADMSG;
-    if (slot * REGISTER_BYTES + len_bytes > REGISTERS * REGISTER_BYTES)
-        return -EBADMSG;
-    *ret_slot = slot;
-    return 0;
-}
-
-/* Makes room for a value and returns its place; what stood there is gone. */
-struct loaded *ng_register_write(struct run *run, size_t slot, size_t len_bytes) {
-    size_t count = (len_bytes + REGISTER_BYTES - 1) / REGISTER_BYTES;
-    for (size_t i = slot; i < slot + count && i < REGISTERS; i++) {
-        run->registers[i].content = CONTENT_NOTHING;
-        run->registers[i].n_parts = 0;
-    }
-    run->registers[slot].len_bytes = (uint8_t)len_bytes;
-    return &run->registers[slot];
-}
-
-struct part ng_whole_field(enum ng_field field, size_t len_bytes, bool host_order) {
-    return (struct part){
-        .operand = {.field = field, .mask = ~(ng_u128)0},
-        .len_bytes = (uint8_t)(len_bytes > 16 ? 16 : len_bytes),
-        .host_order = host_order,
-    };
-}
-
-void ng_load_part(struct run *run, size_t slot, struct part part, size_t len_bytes) {
-    struct loaded *loaded = ng_register_write(run, slot, len_bytes);
-    loaded->content = CONTENT_FIELDS;
-    loaded->parts[0] = part;
-    loaded->n_parts = 1;
-}
-
-/* A field that the evaluator knows no value for, by the name a person would look it up. */
-int ng_load_other(struct run *run, const struct nlattr *dreg, size_t len_bytes, const char *name) {
-    size_t slot;
-    int r = ng_register_slot(dreg, len_bytes, &slot);
-    if (r < 0)
-        return r;
-    struct part part = ng_whole_field(NG_FIELD_OTHER, len_bytes, false);
-    part.operand.name = name;
-    ng_load_part(run, slot, part, len_bytes);
-    return 0;
-}
-
-/* The parts of `len_bytes` bytes from a register on, as one key: values stand one after the
- * other, each padded to whole registers. False when something unknown is among them. */
-bool ng_gather(const struct run *run, size_t slot, size_t len_bytes, struct part *ret_parts,
-               size_t *ret_n_parts) {
-    size_t at = 0, n = 0;
-    while (at < len_bytes) {
-        if (slot >= REGISTERS)
-            return false;
-        const struct loaded *loaded = &run->registers[slot];
-        if (loaded->content != CONTENT_FIELDS)
-            return false;
-        for (size_t i = 0; i < loaded->n_parts; i++) {
-            struct part part = loaded->parts[i];
-            size_t offset = at + part.offset_bytes;
-            if (offset >= len_bytes)
-                break; /* a comparison may be shorter than what was loaded */
-            if (n == MAX_PARTS || offset > UINT8_MAX)
-                return false;
-            if (offset + part.len_bytes > len_bytes) {
-                /* The leading bytes only: of a field in network order that is a prefix. */
-                size_t cut = offset + part.len_bytes - len_bytes;
-                if (part.host_order)
-                    return false;
-                part.len_bytes = (uint8_t)(part.len_bytes - cut);
-                part.shift_bits = (uint8_t)(part.shift_bits + 8 * cut);
-                part.operand.mask &= ~(((ng_u128)1 << part.shift_bits) - 1);
-            }
-            part.offset_bytes = (uint8_t)offset;
-            ret_parts[n++] = part;
-        }
-        size_t count = (loaded->len_bytes + REGISTER_BYTES - 1U) / REGISTER_BYTES;
-        slot += count;
-        at += count * REGISTER_BYTES;
-    }
-    *ret_n_parts = n;
-    return n > 0;
-}
-
-/* -- headers ------------------------------------------------------------------------- */
-
-struct header_field {
-    uint8_t offset_bytes, len_bytes;
-    enum ng_field field;
-    uint8_t family;
+/* Since Linux 6.5 and 6.18, and not in older headers. */
+enum {
+    META_BRI_BROUTE = 35,
+    META_BRI_IIFHWADDR = 37,
 };
-
-/* RFC 791 and RFC 8200. The two layouts are told apart by the offsets that nft loads: a
- * load of 4 bytes at 12 is an IPv4 source, of 16 at 8 an IPv6 one. */
-static const struct header_field ip4_header[] = {
-    {6, 2, NG_FIELD_FRAGMENT, NG_IP4},
-    {9, 1, NG_FIELD_L4PROTO, NG_IP4},
-    {12, 4, NG_FIELD_SADDR, NG_IP4},
-    {16, 4, NG_FIELD_DADDR, NG_IP4},
-};
-
-static const struct header_field ip6_header[] = {
-    {6, 1, NG_FIELD_L4PROTO, NG_IP6},
-    {8, 16, NG_FIELD_SADDR, NG_IP6},
-    {24, 16, NG_FIELD_DADDR, NG_IP6},
-};
-
-/* RFC 9293, 768, 9260. ICMP's type and code (RFC 792, 4443) stand where the source port of
- * the others begins; they are loaded as single bytes. */
-static const struct header_field transport_header[] = {
-    {0, 2, NG_FIELD_SPORT, 0},
-    {2, 2, NG_FIELD_DPORT, 0},
-    {13, 1, NG_FIELD_TCP_FLAGS, 0},
-};
-
-static const struct header_field icmp_header[] = {
-    {0, 1, NG_FIELD_ICMP_TYPE, 0},
-    {1, 1, NG_FIELD_ICMP_CODE, 0},
-};
-
-/* Splits a load into the fields of `header` that it covers; false unless they cover all of
- * it. A part of a field is fine: iptables-nft loads 3 bytes for a /24. */
-static bool split_load(const struct header_field *header, size_t count, uint32_t offset,
-                       uint32_t len, struct loaded *loaded) {
-    size_t n = 0;
-    uint32_t at = offset, end = offset + len;
-    for (size_t i = 0; i < count && at < end; i++) {
-        uint32_t field_end = header[i].offset_bytes + (uint32_t)header[i].len_bytes;
-        if (at < header[i].offset_bytes || at >= field_end)
-            continue;
-        uint32_t take = (field_end < end ? field_end : end) - at;
-        uint32_t shift = 8 * (field_end - at - take);
-        ng_u128 ones = take == 16 ? ~(ng_u128)0 : ((ng_u128)1 << (8 * take)) - 1;
-        loaded->parts[n++] = (struct part){
-            .operand =
-                {
-                    .field = header[i].field,
-                    .mask = take == header[i].len_bytes ? ~(ng_u128)0 : ones << shift,
-                    .family = header[i].family,
-                },
-            .offset_bytes = (uint8_t)(at - offset),
-            .len_bytes = (uint8_t)take,
-            .shift_bits = (uint8_t)shift,
-        };
-        at += take;
-    }
-    loaded->n_parts = n;
-    return at == end;
-}
-
-static bool split_network(uint8_t table_family, uint32_t offset, uint32_t len,
-                          struct loaded *loaded) {
-    if (table_family == NFPROTO_IPV6)
-        return split_load(ip6_header, ARRAY_SIZE(ip6_header), offset, len, loaded);
-    if (table_family == NFPROTO_IPV4)
-        return split_load(ip4_header, ARRAY_SIZE(ip4_header), offset, len, loaded);
-    /* inet, netdev, bridge. An IPv6 address is loaded whole or as a prefix from its start. */
-    bool ip6 = (offset == 8 || offset == 24) && len > 0;
-    return ip6 ? split_load(ip6_header, ARRAY_SIZE(ip6_header), offset, len, loaded)
-               : offset >= 9 && split_load(ip4_header, ARRAY_SIZE(ip4_header), offset, len, loaded);
-}
-
-int ng_decode_payload(struct run *run, const struct nlattr *data) {
-    const struct nlattr *attributes[NFTA_PAYLOAD_MAX + 1];
-    int r = ng_attributes_in(data, attributes, NFTA_PAYLOAD_MAX);
-    if (r < 0)
-        return r;
-    if (attributes[NFTA_PAYLOAD_SREG])
-        return ng_op_add_text(run->list, NG_OP_UNKNOWN, "payload write");
-
-    uint32_t base = ng_attribute_be32(attributes[NFTA_PAYLOAD_BASE], UINT32_MAX);
-    uint32_t offset = ng_attribute_be32(attributes[NFTA_PAYLOAD_OFFSET], 0);
-    uint32_t len = ng_attribute_be32(attributes[NFTA_PAYLOAD_LEN], 0);
-    size_t slot;
-    r = ng_register_slot(attributes[NFTA_PAYLOAD_DREG], len, &slot);
-    if (r < 0 || len == 0)
-        return -EBADMSG;
-
-    struct loaded split = {0};
-    bool known = false;
-    if (base == NFT_PAYLOAD_NETWORK_HEADER)
-        known = split_network(run->family, offset, len, &split);
-    else if (base == NFT_PAYLOAD_TRANSPORT_HEADER)
-        known =
-            len == 1 && offset <= 1
-                ? split_load(icmp_header, ARRAY_SIZE(icmp_header), offset, len, &split)
-                : split_load(transport_header, ARRAY_SIZE(transport_header), offset, len, &split);
-    if (!known) {
-        static const char *const names[] = {"link layer", "network", "transport", "inner"};
-        char *name = ng_arena_printf(run->decoder->arena, "@%s header,%u,%u",
-                                     base < ARRAY_SIZE(names) ? names[base] : "unknown",
-                                     offset * 8U, len * 8U);
-        return name ? ng_load_other(run, attributes[NFTA_PAYLOAD_DREG], len, name) : -ENOMEM;
-    }
-    struct loaded *loaded = ng_register_write(run, slot, len);
-    loaded->content = CONTENT_FIELDS;
-    memcpy(loaded->parts, split.parts, sizeof(loaded->parts));
-    loaded->n_parts = split.n_parts;
-    return 0;
-}
 
 struct key_field {
     enum ng_field field; /* NG_FIELD_OTHER: only `name` is known */
-    uint8_t len_bytes;
+    uint8_t len_bytes;   /* 0: there is no such key */
     bool host_order;
+    bool may_lack;
+    enum format format;
     const char *name;
 };
 
-/* nft_meta_get_eval of the kernel: what has which width and order. */
+static struct part key_part(const struct key_field *key) {
+    struct part part = ng_whole_field(key->field, key->len_bytes, key->host_order);
+    part.operand.name = key->name;
+    part.may_lack = key->may_lack;
+    part.format = key->format;
+    return part;
+}
+
+static int load_key(struct run *run, const struct nlattr *dreg, const struct key_field *key) {
+    size_t at;
+    int r = ng_register_at(dreg, key->len_bytes, &at);
+    if (r < 0)
+        return r;
+    ng_registers_load(run, at, key_part(key));
+    return 0;
+}
+
+/* A key that a later kernel has: of what width, nobody tells. */
+static int load_undecoded(struct run *run, const struct nlattr *dreg, const char *name) {
+    struct part part = ng_whole_field(NG_FIELD_OTHER, NUMBER_BYTES, false);
+    size_t at;
+    int r = ng_register_at(dreg, 1, &at);
+    if (r < 0)
+        return r;
+    part.operand.name = name;
+    part.may_lack = part.undecoded = true;
+    size_t left = REGISTERS_BYTES - at;
+    return ng_load_other(run, dreg, left < NUMBER_BYTES ? left : NUMBER_BYTES, part);
+}
+
+/* -- meta ---------------------------------------------------------------------------------- */
+
+/* nft_meta_get_eval of the kernel: what has which width and order, and what may be lacking. */
 static const struct key_field meta_keys[] = {
-    [NFT_META_LEN] = {NG_FIELD_OTHER, 4, true, "meta length"},
-    [NFT_META_PROTOCOL] = {NG_FIELD_ETHERTYPE, 2, false, NULL},
-    [NFT_META_PRIORITY] = {NG_FIELD_OTHER, 4, true, "meta priority"},
-    [NFT_META_MARK] = {NG_FIELD_MARK, 4, true, NULL},
-    [NFT_META_IIF] = {NG_FIELD_IIF, 4, true, NULL},
-    [NFT_META_OIF] = {NG_FIELD_OIF, 4, true, NULL},
-    [NFT_META_IIFNAME] = {NG_FIELD_IIFNAME, 16, false, NULL},
-    [NFT_META_OIFNAME] = {NG_FIELD_OIFNAME, 16, false, NULL},
-    [NFT_META_IIFTYPE] = {NG_FIELD_IIFTYPE, 2, true, NULL},
-    [NFT_META_OIFTYPE] = {NG_FIELD_OIFTYPE, 2, true, NULL},
-    [NFT_META_SKUID] = {NG_FIELD_OTHER, 4, true, "meta skuid"},
-    [NFT_META_SKGID] = {NG_FIELD_OTHER, 4, true, "meta skgid"},
-    [NFT_META_NFTRACE] = {NG_FIELD_OTHER, 1, true, "meta nftrace"},
-    [NFT_META_RTCLASSID] = {NG_FIELD_OTHER, 4, true, "rt classid"},
-    [NFT_META_NFPROTO] = {NG_FIELD_NFPROTO, 1, false, NULL},
-    [NFT_META_L4PROTO] = {NG_FIELD_L4PROTO, 1, false, NULL},
-    [NFT_META_PKTTYPE] = {NG_FIELD_PKTTYPE, 1, false, NULL},
-    [NFT_META_CPU] = {NG_FIELD_OTHER, 4, true, "meta cpu"},
-    [NFT_META_IIFGROUP] = {NG_FIELD_OTHER, 4, true, "meta iifgroup"},
-    [NFT_META_OIFGROUP] = {NG_FIELD_OTHER, 4, true, "meta oifgroup"},
-    [NFT_META_CGROUP] = {NG_FIELD_OTHER, 4, true, "meta cgroup"},
-    [NFT_META_PRANDOM] = {NG_FIELD_OTHER, 4, false, "meta random"},
-    [NFT_META_SECPATH] = {NG_FIELD_OTHER, 1, false, "meta secpath"},
-    [NFT_META_IIFKIND] = {NG_FIELD_IIFKIND, 16, false, NULL},
-    [NFT_META_OIFKIND] = {NG_FIELD_OIFKIND, 16, false, NULL},
-    [NFT_META_BRI_IIFNAME] = {NG_FIELD_OTHER, 16, false, "meta ibrname"},
-    [NFT_META_BRI_OIFNAME] = {NG_FIELD_OTHER, 16, false, "meta obrname"},
-    [NFT_META_TIME_NS] = {NG_FIELD_OTHER, 8, true, "meta time"},
-    [NFT_META_TIME_DAY] = {NG_FIELD_OTHER, 1, false, "meta day"},
-    [NFT_META_TIME_HOUR] = {NG_FIELD_OTHER, 4, true, "meta hour"},
-    [NFT_META_SDIF] = {NG_FIELD_OTHER, 4, true, "meta sdif"},
-    [NFT_META_SDIFNAME] = {NG_FIELD_OTHER, 16, false, "meta sdifname"},
+    [NFT_META_LEN] = {NG_FIELD_OTHER, 4, true, false, FORMAT_NUMBER, "meta length"},
+    [NFT_META_PROTOCOL] = {NG_FIELD_ETHERTYPE, 2, false, false, FORMAT_HEX, NULL},
+    [NFT_META_PRIORITY] = {NG_FIELD_OTHER, 4, true, false, FORMAT_HEX, "meta priority"},
+    [NFT_META_MARK] = {NG_FIELD_MARK, 4, true, false, FORMAT_HEX, NULL},
+    [NFT_META_IIF] = {NG_FIELD_IIF, 4, true, false, FORMAT_NUMBER, NULL},
+    [NFT_META_OIF] = {NG_FIELD_OIF, 4, true, false, FORMAT_NUMBER, NULL},
+    [NFT_META_IIFNAME] = {NG_FIELD_IIFNAME, 16, false, false, FORMAT_STRING, NULL},
+    [NFT_META_OIFNAME] = {NG_FIELD_OIFNAME, 16, false, false, FORMAT_STRING, NULL},
+    [NFT_META_IIFTYPE] = {NG_FIELD_IIFTYPE, 2, true, true, FORMAT_NUMBER, NULL},
+    [NFT_META_OIFTYPE] = {NG_FIELD_OIFTYPE, 2, true, true, FORMAT_NUMBER, NULL},
+    [NFT_META_SKUID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "meta skuid"},
+    [NFT_META_SKGID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "meta skgid"},
+    [NFT_META_NFTRACE] = {NG_FIELD_OTHER, 1, false, false, FORMAT_NUMBER, "meta nftrace"},
+    [NFT_META_RTCLASSID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "meta rtclassid"},
+    [NFT_META_SECMARK] = {NG_FIELD_OTHER, 4, true, false, FORMAT_HEX, "meta secmark"},
+    [NFT_META_NFPROTO] = {NG_FIELD_NFPROTO, 1, false, false, FORMAT_NUMBER, NULL},
+    [NFT_META_L4PROTO] = {NG_FIELD_L4PROTO, 1, false, false, FORMAT_NUMBER, NULL},
+    [NFT_META_BRI_IIFNAME] = {NG_FIELD_OTHER, 16, false, true, FORMAT_STRING, "meta ibrname"},
+    [NFT_META_BRI_OIFNAME] = {NG_FIELD_OTHER, 16, false, true, FORMAT_STRING, "meta obrname"},
+    [NFT_META_PKTTYPE] = {NG_FIELD_PKTTYPE, 1, false, false, FORMAT_NUMBER, NULL},
+    [NFT_META_CPU] = {NG_FIELD_OTHER, 4, true, false, FORMAT_NUMBER, "meta cpu"},
+    [NFT_META_IIFGROUP] = {NG_FIELD_IIFGROUP, 4, true, true, FORMAT_NUMBER, NULL},
+    [NFT_META_OIFGROUP] = {NG_FIELD_OIFGROUP, 4, true, true, FORMAT_NUMBER, NULL},
+    [NFT_META_CGROUP] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "meta cgroup"},
+    [NFT_META_PRANDOM] = {NG_FIELD_OTHER, 4, false, false, FORMAT_NUMBER, "meta random"},
+    [NFT_META_SECPATH] = {NG_FIELD_SECPATH, 1, false, false, FORMAT_EXISTS, NULL},
+    [NFT_META_IIFKIND] = {NG_FIELD_IIFKIND, 16, false, true, FORMAT_STRING, NULL},
+    [NFT_META_OIFKIND] = {NG_FIELD_OIFKIND, 16, false, true, FORMAT_STRING, NULL},
+    [NFT_META_BRI_IIFPVID] = {NG_FIELD_OTHER, 2, true, true, FORMAT_NUMBER, "meta ibrpvid"},
+    [NFT_META_BRI_IIFVPROTO] = {NG_FIELD_OTHER, 2, false, true, FORMAT_HEX, "meta ibrvproto"},
+    [NFT_META_TIME_NS] = {NG_FIELD_OTHER, 8, true, false, FORMAT_NUMBER, "meta time"},
+    [NFT_META_TIME_DAY] = {NG_FIELD_OTHER, 1, false, false, FORMAT_NUMBER, "meta day"},
+    [NFT_META_TIME_HOUR] = {NG_FIELD_OTHER, 4, true, false, FORMAT_NUMBER, "meta hour"},
+    [NFT_META_SDIF] = {NG_FIELD_OTHER, 4, true, false, FORMAT_NUMBER, "meta sdif"},
+    [NFT_META_SDIFNAME] = {NG_FIELD_OTHER, 16, false, true, FORMAT_STRING, "meta sdifname"},
+    [META_BRI_IIFHWADDR] = {NG_FIELD_OTHER, 6, false, true, FORMAT_HEX, "meta ibrhwaddr"},
 };
+
+static int set_meta(struct run *run, uint32_t key, const struct nlattr *sreg) {
+    size_t len =
+        key == NFT_META_NFTRACE || key == NFT_META_PKTTYPE || key == META_BRI_BROUTE ? 1 : 4;
+    struct value value;
+    size_t at;
+    int r = ng_register_at(sreg, len, &at);
+    if (r < 0)
+        return r;
+    if (key == NFT_META_MARK)
+        return ng_add_assign(run, NG_FIELD_MARK, at, len, true);
+    ng_registers_read(run, at, len, &value);
+    r = ng_require_value(run, &value);
+    if (r < 0)
+        return r;
+    const uint8_t *bytes = ng_value_constant(&value);
+    unsigned long long number = bytes ? (unsigned long long)ng_wire_number(bytes, len, true) : 0;
+    switch (key) {
+    case NFT_META_NFTRACE:
+        return ng_op_add_text(run->list, NG_OP_NOTHING, "meta nftrace set %llu", number);
+    case NFT_META_PRIORITY:
+        if (bytes)
+            return ng_op_add_text(run->list, NG_OP_NOTHING, "meta priority set %llx:%llx",
+                                  number >> 16, number & 0xffff);
+        return ng_op_add_text(run->list, NG_OP_NOTHING, "meta priority set");
+    case NFT_META_SECMARK:
+        return ng_op_add_text(run->list, NG_OP_NOTHING, "meta secmark set");
+    case NFT_META_PKTTYPE:
+        /* To a packet that is for this machine anyway (PACKET_HOST) nothing happens. */
+        return ng_op_add_text(run->list, bytes && number == 0 ? NG_OP_NOTHING : NG_OP_UNKNOWN,
+                              "meta pkttype set%s", bytes && number == 0 ? " host" : "");
+    case META_BRI_BROUTE:
+        return ng_op_add_text(run->list, NG_OP_UNKNOWN, "meta broute set %llu", number);
+    default:
+        return ng_op_add_undecoded(run->list, NG_OP_UNKNOWN, "meta key %u set", key);
+    }
+}
 
 int ng_decode_meta(struct run *run, const struct nlattr *data) {
     const struct nlattr *attributes[NFTA_META_MAX + 1];
@@ -268,75 +137,89 @@ int ng_decode_meta(struct run *run, const struct nlattr *data) {
     if (r < 0)
         return r;
     uint32_t key = ng_attribute_be32(attributes[NFTA_META_KEY], UINT32_MAX);
-    size_t slot;
-
-    if (attributes[NFTA_META_SREG]) {
-        if (key == NFT_META_PKTTYPE || key == NFT_META_SECMARK)
-            return ng_op_add_text(run->list, NG_OP_UNKNOWN, "meta write");
-        if (key != NFT_META_MARK)
-            return ng_op_add_text(run->list, NG_OP_NOTHING, NULL);
-        r = ng_register_slot(attributes[NFTA_META_SREG], 4, &slot);
-        if (r < 0)
-            return r;
-        const struct loaded *source = &run->registers[slot];
-        struct ng_operand mark = {.field = NG_FIELD_MARK};
-        bool known = true;
-        if (source->content == CONTENT_IMMEDIATE)
-            mark.flip = ng_wire_number(source->bytes, 4, true);
-        else if (source->content == CONTENT_FIELDS && source->n_parts == 1 &&
-                 source->parts[0].operand.field == NG_FIELD_MARK)
-            mark = source->parts[0].operand;
-        else
-            known = false;
-        struct ng_operand *own = NULL;
-        if (known) {
-            own = ng_arena_alloc(run->decoder->arena, 1, sizeof(*own));
-            if (!own)
-                return -ENOMEM;
-            *own = mark;
-        }
-        return ng_op_add(run->list, (struct ng_op){.kind = NG_OP_SET_MARK, .operand = own});
-    }
-
+    if (attributes[NFTA_META_SREG])
+        return set_meta(run, key, attributes[NFTA_META_SREG]);
+    const struct nlattr *dreg = attributes[NFTA_META_DREG];
     if (key >= ARRAY_SIZE(meta_keys) || meta_keys[key].len_bytes == 0)
-        return ng_load_other(run, attributes[NFTA_META_DREG], 4, "meta");
-    const struct key_field *known = &meta_keys[key];
-    r = ng_register_slot(attributes[NFTA_META_DREG], known->len_bytes, &slot);
-    if (r < 0)
-        return r;
-    struct part part = ng_whole_field(known->field, known->len_bytes, known->host_order);
-    part.operand.name = known->name;
-    ng_load_part(run, slot, part, known->len_bytes);
-    return 0;
+        return load_undecoded(run, dreg, "an unknown meta key");
+    return load_key(run, dreg, &meta_keys[key]);
 }
 
-/* nft_ct_get_eval. Addresses have their width from the key or the table's family. */
+/* -- ct ------------------------------------------------------------------------------------ */
+
+/* nft_ct_get_eval. Everything but the state is lacking where no connection is known. */
 static const struct key_field ct_keys[] = {
-    [NFT_CT_STATE] = {NG_FIELD_CT_STATE, 4, true, NULL},
-    [NFT_CT_DIRECTION] = {NG_FIELD_CT_DIRECTION, 1, false, NULL},
-    [NFT_CT_STATUS] = {NG_FIELD_CT_STATUS, 4, true, NULL},
-    [NFT_CT_MARK] = {NG_FIELD_CT_MARK, 4, true, NULL},
-    [NFT_CT_SECMARK] = {NG_FIELD_OTHER, 4, true, "ct secmark"},
-    [NFT_CT_EXPIRATION] = {NG_FIELD_OTHER, 4, true, "ct expiration"},
-    [NFT_CT_HELPER] = {NG_FIELD_OTHER, 16, false, "ct helper"},
-    [NFT_CT_L3PROTOCOL] = {NG_FIELD_NFPROTO, 1, false, NULL},
-    [NFT_CT_SRC] = {NG_FIELD_CT_SADDR, 0, false, NULL},
-    [NFT_CT_DST] = {NG_FIELD_CT_DADDR, 0, false, NULL},
-    [NFT_CT_PROTOCOL] = {NG_FIELD_CT_L4PROTO, 1, false, NULL},
-    [NFT_CT_PROTO_SRC] = {NG_FIELD_CT_SPORT, 2, false, NULL},
-    [NFT_CT_PROTO_DST] = {NG_FIELD_CT_DPORT, 2, false, NULL},
-    [NFT_CT_LABELS] = {NG_FIELD_OTHER, 16, false, "ct label"},
-    [NFT_CT_PKTS] = {NG_FIELD_OTHER, 8, true, "ct packets"},
-    [NFT_CT_BYTES] = {NG_FIELD_OTHER, 8, true, "ct bytes"},
-    [NFT_CT_AVGPKT] = {NG_FIELD_OTHER, 8, true, "ct avgpkt"},
-    [NFT_CT_ZONE] = {NG_FIELD_OTHER, 2, true, "ct zone"},
-    [NFT_CT_EVENTMASK] = {NG_FIELD_OTHER, 4, true, "ct event"},
-    [NFT_CT_SRC_IP] = {NG_FIELD_CT_SADDR, 4, false, NULL},
-    [NFT_CT_DST_IP] = {NG_FIELD_CT_DADDR, 4, false, NULL},
-    [NFT_CT_SRC_IP6] = {NG_FIELD_CT_SADDR, 16, false, NULL},
-    [NFT_CT_DST_IP6] = {NG_FIELD_CT_DADDR, 16, false, NULL},
-    [NFT_CT_ID] = {NG_FIELD_OTHER, 4, false, "ct id"},
+    [NFT_CT_STATE] = {NG_FIELD_CT_STATE, 4, true, false, FORMAT_HEX, NULL},
+    [NFT_CT_DIRECTION] = {NG_FIELD_CT_DIRECTION, 1, false, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_STATUS] = {NG_FIELD_CT_STATUS, 4, true, true, FORMAT_HEX, NULL},
+    [NFT_CT_MARK] = {NG_FIELD_CT_MARK, 4, true, true, FORMAT_HEX, NULL},
+    [NFT_CT_SECMARK] = {NG_FIELD_OTHER, 4, true, true, FORMAT_HEX, "ct secmark"},
+    [NFT_CT_EXPIRATION] = {NG_FIELD_CT_EXPIRATION, 4, true, true, FORMAT_NUMBER, NULL},
+    /* That of the connection which announced this one: a new one was not announced. */
+    [NFT_CT_HELPER] = {NG_FIELD_EXTHDR, 16, false, true, FORMAT_STRING, "ct helper"},
+    [NFT_CT_L3PROTOCOL] = {NG_FIELD_NFPROTO, 1, false, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_SRC] = {NG_FIELD_CT_SADDR, 16, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_DST] = {NG_FIELD_CT_DADDR, 16, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_PROTOCOL] = {NG_FIELD_CT_L4PROTO, 1, false, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_PROTO_SRC] = {NG_FIELD_CT_SPORT, 2, false, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_PROTO_DST] = {NG_FIELD_CT_DPORT, 2, false, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_LABELS] = {NG_FIELD_CT_LABEL, 16, true, true, FORMAT_HEX, NULL},
+    [NFT_CT_PKTS] = {NG_FIELD_OTHER, 8, true, true, FORMAT_NUMBER, "ct packets"},
+    [NFT_CT_BYTES] = {NG_FIELD_OTHER, 8, true, true, FORMAT_NUMBER, "ct bytes"},
+    [NFT_CT_AVGPKT] = {NG_FIELD_OTHER, 8, true, true, FORMAT_NUMBER, "ct avgpkt"},
+    [NFT_CT_ZONE] = {NG_FIELD_CT_ZONE, 2, true, true, FORMAT_NUMBER, NULL},
+    [NFT_CT_EVENTMASK] = {NG_FIELD_OTHER, 4, true, true, FORMAT_HEX, "ct event"},
+    [NFT_CT_SRC_IP] = {NG_FIELD_CT_SADDR, 4, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_DST_IP] = {NG_FIELD_CT_DADDR, 4, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_SRC_IP6] = {NG_FIELD_CT_SADDR, 16, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_DST_IP6] = {NG_FIELD_CT_DADDR, 16, false, true, FORMAT_ADDR, NULL},
+    [NFT_CT_ID] = {NG_FIELD_OTHER, 4, false, true, FORMAT_HEX, "ct id"},
 };
+
+static enum ng_field reply_field(enum ng_field field) {
+    switch (field) {
+    case NG_FIELD_CT_SADDR:
+        return NG_FIELD_CT_REPLY_SADDR;
+    case NG_FIELD_CT_DADDR:
+        return NG_FIELD_CT_REPLY_DADDR;
+    case NG_FIELD_CT_SPORT:
+        return NG_FIELD_CT_REPLY_SPORT;
+    case NG_FIELD_CT_DPORT:
+        return NG_FIELD_CT_REPLY_DPORT;
+    default:
+        return field;
+    }
+}
+
+static int set_ct(struct run *run, uint32_t key, const struct nlattr *sreg) {
+    size_t len = key == NFT_CT_LABELS ? 16 : key == NFT_CT_ZONE ? 2 : 4;
+    const char *name = key == NFT_CT_LABELS      ? "ct label set"
+                       : key == NFT_CT_ZONE      ? "ct zone set"
+                       : key == NFT_CT_EVENTMASK ? "ct event set"
+                       : key == NFT_CT_SECMARK   ? "ct secmark set"
+                                                 : NULL;
+    struct value value;
+    size_t at;
+    int r = ng_register_at(sreg, len, &at);
+    if (r < 0)
+        return r;
+    if (key == NFT_CT_MARK)
+        return ng_add_assign(run, NG_FIELD_CT_MARK, at, len, true);
+    if (!name)
+        return ng_op_add_undecoded(run->list, NG_OP_UNKNOWN, "ct key %u set", key);
+    run->list->sets_label = run->list->sets_label || key == NFT_CT_LABELS;
+    run->list->sets_zone = run->list->sets_zone || key == NFT_CT_ZONE;
+    ng_registers_read(run, at, len, &value);
+    r = ng_require_value(run, &value);
+    if (r < 0)
+        return r;
+    const uint8_t *bytes = ng_value_constant(&value);
+    if (!bytes)
+        return ng_op_add_text(run->list, NG_OP_NOTHING, "%s", name);
+    unsigned long long number = (unsigned long long)ng_wire_number(bytes, len, true);
+    return ng_op_add_text(run->list, NG_OP_NOTHING, key == NFT_CT_ZONE ? "%s %llu" : "%s 0x%llx",
+                          name, number);
+}
 
 int ng_decode_ct(struct run *run, const struct nlattr *data) {
     const struct nlattr *attributes[NFTA_CT_MAX + 1];
@@ -344,117 +227,252 @@ int ng_decode_ct(struct run *run, const struct nlattr *data) {
     if (r < 0)
         return r;
     uint32_t key = ng_attribute_be32(attributes[NFTA_CT_KEY], UINT32_MAX);
+    run->list->tracks = true;
     if (attributes[NFTA_CT_SREG])
-        /* A connection's mark is never read back as known, a zone changes nothing for its
-         * first packet, an event mask or label nothing at all. */
-        return ng_op_add_text(run->list, NG_OP_NOTHING, NULL);
-    if (key >= ARRAY_SIZE(ct_keys))
-        return ng_load_other(run, attributes[NFTA_CT_DREG], 4, "ct");
+        return set_ct(run, key, attributes[NFTA_CT_SREG]);
+    const struct nlattr *dreg = attributes[NFTA_CT_DREG];
+    if (key >= ARRAY_SIZE(ct_keys) || ct_keys[key].len_bytes == 0)
+        return load_undecoded(run, dreg, "an unknown ct key");
 
     struct key_field known = ct_keys[key];
-    if (known.len_bytes == 0)
-        known.len_bytes = run->family == NFPROTO_IPV4 ? 4 : 16;
-    /* The reply direction of a connection that has no reply yet: not modelled. */
-    bool reply = attributes[NFTA_CT_DIRECTION] &&
-                 mnl_attr_get_payload_len(attributes[NFTA_CT_DIRECTION]) == 1 &&
-                 mnl_attr_get_u8(attributes[NFTA_CT_DIRECTION]) == IP_CT_DIR_REPLY;
-    if (reply)
-        return ng_load_other(run, attributes[NFTA_CT_DREG], known.len_bytes, "ct reply");
-
-    size_t slot;
-    r = ng_register_slot(attributes[NFTA_CT_DREG], known.len_bytes, &slot);
+    bool by_table = key == NFT_CT_SRC || key == NFT_CT_DST;
+    if (by_table && run->family == NFPROTO_IPV4)
+        known.len_bytes = 4;
+    if (ng_attribute_u8(attributes[NFTA_CT_DIRECTION], IP_CT_DIR_ORIGINAL) == IP_CT_DIR_REPLY)
+        known.field = reply_field(known.field);
+    bool address = known.format == FORMAT_ADDR;
+    if (by_table && run->family != NFPROTO_IPV4 && run->family != NFPROTO_IPV6) {
+        /* Filled as far as the address is long, whatever family it is. */
+        known.field = NG_FIELD_OTHER;
+        known.name = key == NFT_CT_SRC ? "ct saddr" : "ct daddr";
+    }
+    if (key == NFT_CT_L3PROTOCOL) {
+        /* The packet's own, where there is a connection to ask. */
+        struct ng_operand connection = {.field = NG_FIELD_CT_DIRECTION, .mask = ~(ng_u128)0};
+        r = ng_op_add_interval(run->list, connection, 0, 1, false);
+        if (r < 0)
+            return r;
+    }
+    size_t at;
+    r = ng_register_at(dreg, known.len_bytes, &at);
     if (r < 0)
         return r;
-    struct part part = ng_whole_field(known.field, known.len_bytes, known.host_order);
-    part.operand.name = known.name;
-    if (known.field == NG_FIELD_CT_SADDR || known.field == NG_FIELD_CT_DADDR)
+    struct part part = key_part(&known);
+    if (address && known.field != NG_FIELD_OTHER)
         part.operand.family = known.len_bytes == 4 ? NG_IP4 : NG_IP6;
-    ng_load_part(run, slot, part, known.len_bytes);
+    ng_registers_load(run, at, part);
     return 0;
 }
 
+/* -- fib ----------------------------------------------------------------------------------- */
+
 int ng_decode_fib(struct run *run, const struct nlattr *data) {
+    static const struct key_field results[] = {
+        [NFT_FIB_RESULT_OIF] = {NG_FIELD_FIB_OIF, 4, true, false, FORMAT_NUMBER, NULL},
+        [NFT_FIB_RESULT_OIFNAME] = {NG_FIELD_FIB_OIFNAME, 16, false, false, FORMAT_STRING, NULL},
+        [NFT_FIB_RESULT_ADDRTYPE] = {NG_FIELD_FIB_TYPE, 4, true, false, FORMAT_NUMBER, NULL},
+    };
+    static const struct key_field present = {NG_FIELD_FIB_PRESENT, 1,   false, false,
+                                             FORMAT_EXISTS,        NULL};
+    static const uint32_t known_flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_DADDR | NFTA_FIB_F_MARK |
+                                        NFTA_FIB_F_IIF | NFTA_FIB_F_OIF | NFTA_FIB_F_PRESENT;
     const struct nlattr *attributes[NFTA_FIB_MAX + 1];
     int r = ng_attributes_in(data, attributes, NFTA_FIB_MAX);
     if (r < 0)
         return r;
     uint32_t result = ng_attribute_be32(attributes[NFTA_FIB_RESULT], 0);
     uint32_t flags = ng_attribute_be32(attributes[NFTA_FIB_FLAGS], 0);
-    if (result == NFT_FIB_RESULT_ADDRTYPE &&
-        (flags == NFTA_FIB_F_DADDR || flags == (NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF))) {
-        size_t slot;
-        r = ng_register_slot(attributes[NFTA_FIB_DREG], 4, &slot);
+    const struct nlattr *dreg = attributes[NFTA_FIB_DREG];
+    if (result >= ARRAY_SIZE(results) || results[result].len_bytes == 0 || (flags & ~known_flags))
+        return load_undecoded(run, dreg, "an unknown fib question");
+    bool exists = result != NFT_FIB_RESULT_ADDRTYPE && (flags & NFTA_FIB_F_PRESENT);
+    struct part part = key_part(exists ? &present : &results[result]);
+    part.operand.fib = (uint8_t)(flags & ~(uint32_t)NFTA_FIB_F_PRESENT);
+    size_t at;
+    r = ng_register_at(dreg, part.len_bytes, &at);
+    if (r < 0)
+        return r;
+    ng_registers_load(run, at, part);
+    return 0;
+}
+
+/* -- what has no value here ---------------------------------------------------------------- */
+
+int ng_decode_rt(struct run *run, const struct nlattr *data) {
+    static const struct key_field keys[] = {
+        [NFT_RT_CLASSID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "rt classid"},
+        [NFT_RT_NEXTHOP4] = {NG_FIELD_OTHER, 4, false, true, FORMAT_ADDR, "rt ip nexthop"},
+        [NFT_RT_NEXTHOP6] = {NG_FIELD_OTHER, 16, false, true, FORMAT_ADDR, "rt ip6 nexthop"},
+        [NFT_RT_TCPMSS] = {NG_FIELD_OTHER, 2, true, false, FORMAT_NUMBER, "rt mtu"},
+        [NFT_RT_XFRM] = {NG_FIELD_OTHER, 1, false, true, FORMAT_EXISTS, "rt ipsec"},
+    };
+    const struct nlattr *attributes[NFTA_RT_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_RT_MAX);
+    if (r < 0)
+        return r;
+    uint32_t key = ng_attribute_be32(attributes[NFTA_RT_KEY], UINT32_MAX);
+    if (key >= ARRAY_SIZE(keys))
+        return load_undecoded(run, attributes[NFTA_RT_DREG], "an unknown rt key");
+    return load_key(run, attributes[NFTA_RT_DREG], &keys[key]);
+}
+
+int ng_decode_socket(struct run *run, const struct nlattr *data) {
+    static const struct key_field keys[] = {
+        [NFT_SOCKET_TRANSPARENT] = {NG_FIELD_OTHER, 1, false, true, FORMAT_NUMBER,
+                                    "socket transparent"},
+        [NFT_SOCKET_MARK] = {NG_FIELD_OTHER, 4, true, true, FORMAT_HEX, "socket mark"},
+        [NFT_SOCKET_WILDCARD] = {NG_FIELD_OTHER, 1, false, true, FORMAT_NUMBER, "socket wildcard"},
+        [NFT_SOCKET_CGROUPV2] = {NG_FIELD_OTHER, 8, true, true, FORMAT_NUMBER, "socket cgroupv2"},
+    };
+    const struct nlattr *attributes[NFTA_SOCKET_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_SOCKET_MAX);
+    if (r < 0)
+        return r;
+    uint32_t key = ng_attribute_be32(attributes[NFTA_SOCKET_KEY], UINT32_MAX);
+    const struct nlattr *dreg = attributes[NFTA_SOCKET_DREG];
+    if (key >= ARRAY_SIZE(keys))
+        return load_undecoded(run, dreg, "an unknown socket key");
+    struct key_field known = keys[key];
+    if (key == NFT_SOCKET_CGROUPV2)
+        known.name = ng_arena_printf(run->decoder->arena, "socket cgroupv2 level %u",
+                                     ng_attribute_be32(attributes[NFTA_SOCKET_LEVEL], 0));
+    return known.name ? load_key(run, dreg, &known) : -ENOMEM;
+}
+
+/* "numgen random mod 4 offset 1" */
+static int load_text(struct run *run, const struct nlattr *dreg, const char *name) {
+    const struct key_field key = {NG_FIELD_OTHER, 4, true, false, FORMAT_NUMBER, name};
+    return name ? load_key(run, dreg, &key) : -ENOMEM;
+}
+
+static const char *offset_text(struct run *run, uint32_t offset) {
+    return offset ? ng_arena_printf(run->decoder->scratch, " offset %u", offset) : "";
+}
+
+int ng_decode_numgen(struct run *run, const struct nlattr *data) {
+    const struct nlattr *attributes[NFTA_NG_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_NG_MAX);
+    if (r < 0)
+        return r;
+    const char *offset = offset_text(run, ng_attribute_be32(attributes[NFTA_NG_OFFSET], 0));
+    bool random = ng_attribute_be32(attributes[NFTA_NG_TYPE], NFT_NG_RANDOM) == NFT_NG_RANDOM;
+    const char *name =
+        offset
+            ? ng_arena_printf(run->decoder->arena, "numgen %s mod %u%s", random ? "random" : "inc",
+                              ng_attribute_be32(attributes[NFTA_NG_MODULUS], 0), offset)
+            : NULL;
+    return load_text(run, attributes[NFTA_NG_DREG], name);
+}
+
+int ng_decode_hash(struct run *run, const struct nlattr *data) {
+    const struct nlattr *attributes[NFTA_HASH_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_HASH_MAX);
+    if (r < 0)
+        return r;
+    const char *offset = offset_text(run, ng_attribute_be32(attributes[NFTA_HASH_OFFSET], 0));
+    bool symmetric =
+        ng_attribute_be32(attributes[NFTA_HASH_TYPE], NFT_HASH_JENKINS) == NFT_HASH_SYM;
+    const char *name =
+        offset
+            ? ng_arena_printf(run->decoder->arena, "%s mod %u%s", symmetric ? "symhash" : "jhash",
+                              ng_attribute_be32(attributes[NFTA_HASH_MODULUS], 0), offset)
+            : NULL;
+    uint32_t len = ng_attribute_be32(attributes[NFTA_HASH_LEN], 0);
+    size_t at;
+    struct value value;
+    if (name && !symmetric) {
+        r = ng_register_at(attributes[NFTA_HASH_SREG], len, &at);
         if (r < 0)
             return r;
-        ng_load_part(run, slot,
-                     ng_whole_field(flags & NFTA_FIB_F_IIF ? NG_FIELD_FIB_DADDR_IIF_TYPE
-                                                           : NG_FIELD_FIB_DADDR_TYPE,
-                                    4, true),
-                     4);
-        return 0;
+        ng_registers_read(run, at, len, &value);
+        r = ng_require_value(run, &value);
+        if (r < 0)
+            return r;
     }
-    char *name = ng_arena_printf(
-        run->decoder->arena, "fib %s%s%s%s%s %s", flags & NFTA_FIB_F_SADDR ? "saddr" : "daddr",
-        flags & NFTA_FIB_F_MARK ? " . mark" : "", flags & NFTA_FIB_F_IIF ? " . iif" : "",
-        flags & NFTA_FIB_F_OIF ? " . oif" : "", flags & NFTA_FIB_F_PRESENT ? " check" : "",
-        result == NFT_FIB_RESULT_OIF       ? "oif"
-        : result == NFT_FIB_RESULT_OIFNAME ? "oifname"
-                                           : "type");
-    if (!name)
-        return -ENOMEM;
-    return ng_load_other(run, attributes[NFTA_FIB_DREG],
-                         result == NFT_FIB_RESULT_OIFNAME && !(flags & NFTA_FIB_F_PRESENT) ? 16 : 4,
-                         name);
+    return load_text(run, attributes[NFTA_HASH_DREG], name);
 }
 
-int ng_decode_immediate(struct run *run, const struct nlattr *data) {
-    const struct nlattr *attributes[NFTA_IMMEDIATE_MAX + 1], *value[NFTA_DATA_MAX + 1];
-    int r = ng_attributes_in(data, attributes, NFTA_IMMEDIATE_MAX);
+int ng_decode_xfrm(struct run *run, const struct nlattr *data) {
+    static const struct key_field keys[] = {
+        [NFT_XFRM_KEY_DADDR_IP4] = {NG_FIELD_OTHER, 4, false, true, FORMAT_ADDR, "ip daddr"},
+        [NFT_XFRM_KEY_DADDR_IP6] = {NG_FIELD_OTHER, 16, false, true, FORMAT_ADDR, "ip6 daddr"},
+        [NFT_XFRM_KEY_SADDR_IP4] = {NG_FIELD_OTHER, 4, false, true, FORMAT_ADDR, "ip saddr"},
+        [NFT_XFRM_KEY_SADDR_IP6] = {NG_FIELD_OTHER, 16, false, true, FORMAT_ADDR, "ip6 saddr"},
+        [NFT_XFRM_KEY_REQID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "reqid"},
+        [NFT_XFRM_KEY_SPI] = {NG_FIELD_OTHER, 4, false, true, FORMAT_HEX, "spi"},
+    };
+    const struct nlattr *attributes[NFTA_XFRM_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_XFRM_MAX);
     if (r < 0)
         return r;
-    if (!attributes[NFTA_IMMEDIATE_DATA])
-        return -EBADMSG;
-    r = ng_attributes_in(attributes[NFTA_IMMEDIATE_DATA], value, NFTA_DATA_MAX);
-    if (r < 0)
-        return r;
-    if (value[NFTA_DATA_VERDICT]) {
-        struct ng_op op = {.kind = NG_OP_VERDICT};
-        r = ng_decode_verdict(run->decoder, run->table, value[NFTA_DATA_VERDICT], &op.verdict);
-        return r < 0 ? r : ng_op_add(run->list, op);
-    }
-    if (!value[NFTA_DATA_VALUE])
-        return -EBADMSG;
-    size_t len = mnl_attr_get_payload_len(value[NFTA_DATA_VALUE]), slot;
-    r = ng_register_slot(attributes[NFTA_IMMEDIATE_DREG], len, &slot);
-    if (r < 0 || len > 16)
-        return -EBADMSG;
-    struct loaded *loaded = ng_register_write(run, slot, len);
-    loaded->content = CONTENT_IMMEDIATE;
-    memset(loaded->bytes, 0, sizeof(loaded->bytes));
-    memcpy(loaded->bytes, mnl_attr_get_payload(value[NFTA_DATA_VALUE]), len);
-    return 0;
+    uint32_t key = ng_attribute_be32(attributes[NFTA_XFRM_KEY], UINT32_MAX);
+    const struct nlattr *dreg = attributes[NFTA_XFRM_DREG];
+    if (key >= ARRAY_SIZE(keys) || keys[key].len_bytes == 0)
+        return load_undecoded(run, dreg, "an unknown ipsec key");
+    struct key_field known = keys[key];
+    bool out = ng_attribute_u8(attributes[NFTA_XFRM_DIR], 0) == 1; /* XFRM_POLICY_OUT */
+    known.name =
+        ng_arena_printf(run->decoder->arena, "ipsec %s %s", out ? "out" : "in", known.name);
+    return known.name ? load_key(run, dreg, &known) : -ENOMEM;
 }
 
-int ng_decode_exthdr(struct run *run, const struct nlattr *data) {
-    const struct nlattr *attributes[NFTA_EXTHDR_MAX + 1];
-    int r = ng_attributes_in(data, attributes, NFTA_EXTHDR_MAX);
+int ng_decode_tunnel(struct run *run, const struct nlattr *data) {
+    static const struct key_field keys[] = {
+        [NFT_TUNNEL_PATH] = {NG_FIELD_OTHER, 1, false, true, FORMAT_EXISTS, "tunnel path"},
+        [NFT_TUNNEL_ID] = {NG_FIELD_OTHER, 4, true, true, FORMAT_NUMBER, "tunnel id"},
+    };
+    const struct nlattr *attributes[NFTA_TUNNEL_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_TUNNEL_MAX);
     if (r < 0)
         return r;
-    if (!attributes[NFTA_EXTHDR_DREG]) /* a TCP option is set or taken away */
-        return ng_op_add_text(run->list, NG_OP_NOTHING, NULL);
-    bool present = ng_attribute_be32(attributes[NFTA_EXTHDR_FLAGS], 0) & NFT_EXTHDR_F_PRESENT;
-    uint32_t len = present ? 1 : ng_attribute_be32(attributes[NFTA_EXTHDR_LEN], 1);
-    bool ip6 =
-        ng_attribute_be32(attributes[NFTA_EXTHDR_OP], NFT_EXTHDR_OP_IPV6) == NFT_EXTHDR_OP_IPV6;
-    if (!ip6)
-        return ng_load_other(run, attributes[NFTA_EXTHDR_DREG], len, "tcp, ip or sctp option");
-    size_t slot;
-    r = ng_register_slot(attributes[NFTA_EXTHDR_DREG], len, &slot);
+    uint32_t key = ng_attribute_be32(attributes[NFTA_TUNNEL_KEY], UINT32_MAX);
+    if (key >= ARRAY_SIZE(keys))
+        return load_undecoded(run, attributes[NFTA_TUNNEL_DREG], "an unknown tunnel key");
+    return load_key(run, attributes[NFTA_TUNNEL_DREG], &keys[key]);
+}
+
+int ng_decode_osf(struct run *run, const struct nlattr *data) {
+    static const struct key_field key = {NG_FIELD_OTHER, 16,        false, true,
+                                         FORMAT_STRING,  "osf name"};
+    const struct nlattr *attributes[NFTA_OSF_MAX + 1];
+    int r = ng_attributes_in(data, attributes, NFTA_OSF_MAX);
+    return r < 0 ? r : load_key(run, attributes[NFTA_OSF_DREG], &key);
+}
+
+/* What is inside a tunnel's packet: linux/netfilter/nf_tables.h since 6.2. */
+int ng_decode_inner(struct run *run, const struct nlattr *data) {
+    enum { INNER_EXPR = 5 };
+    static const struct key_field l4proto = {NG_FIELD_OTHER,      1, false, true, FORMAT_NUMBER,
+                                             "inner meta l4proto"};
+    static const struct key_field protocol = {NG_FIELD_OTHER, 2,          false,
+                                              true,           FORMAT_HEX, "inner meta protocol"};
+    const struct nlattr *attributes[INNER_EXPR + 1], *expression[NFTA_EXPR_MAX + 1];
+    const struct nlattr *inner[NFTA_PAYLOAD_MAX + 1];
+    int r = ng_attributes_in(data, attributes, INNER_EXPR);
+    if (r == 0)
+        r = attributes[INNER_EXPR]
+                ? ng_attributes_in(attributes[INNER_EXPR], expression, NFTA_EXPR_MAX)
+                : -EBADMSG;
     if (r < 0)
         return r;
-    struct part part =
-        ng_whole_field(present ? NG_FIELD_EXTHDR_PRESENT : NG_FIELD_EXTHDR, len, false);
-    part.operand.name = present ? "exthdr present" : "exthdr";
-    ng_load_part(run, slot, part, len);
-    return 0;
+    const char *name = ng_attribute_text(expression[NFTA_EXPR_NAME]), *what;
+    if (!name || !expression[NFTA_EXPR_DATA])
+        return -EBADMSG;
+    r = ng_attributes_in(expression[NFTA_EXPR_DATA], inner, NFTA_PAYLOAD_MAX);
+    if (r < 0)
+        return r;
+    uint32_t key = ng_attribute_be32(inner[NFTA_META_KEY], UINT32_MAX);
+    if (strcmp(name, "meta") == 0 && key == NFT_META_L4PROTO)
+        return load_key(run, inner[NFTA_META_DREG], &l4proto);
+    if (strcmp(name, "meta") == 0 && key == NFT_META_PROTOCOL)
+        return load_key(run, inner[NFTA_META_DREG], &protocol);
+    if (strcmp(name, "payload") != 0)
+        return load_undecoded(run, inner[NFTA_META_DREG], "an unknown inner field");
+    uint32_t len = ng_attribute_be32(inner[NFTA_PAYLOAD_LEN], 0);
+    what = ng_place_text(run->decoder->scratch,
+                         ng_attribute_be32(inner[NFTA_PAYLOAD_BASE], UINT32_MAX),
+                         ng_attribute_be32(inner[NFTA_PAYLOAD_OFFSET], 0), len);
+    struct part part = key_part(&protocol);
+    part.operand.name = what ? ng_arena_printf(run->decoder->arena, "inner %s", what) : NULL;
+    return part.operand.name ? ng_load_other(run, inner[NFTA_PAYLOAD_DREG], len, part) : -ENOMEM;
 }

@@ -3,18 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/ipset/ip_set.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "agent/observe/bpf.h"
 #include "agent/observe/docker.h"
 #include "agent/observe/engine_socket.h"
+#include "agent/observe/ipsec.h"
+#include "agent/observe/ipset.h"
 #include "agent/observe/links.h"
 #include "agent/observe/nft_dump.h"
 #include "agent/observe/proc.h"
 #include "agent/observe/routes.h"
 #include "agent/observe/sockets.h"
+#include "agent/observe/traffic_control.h"
 #include "agent/observe/world_sort.h"
+#include "agent/observe/xt_dump.h"
 
 /* Each part returns 0 or -ENOMEM; any other failure has become a gap. */
 struct observation {
@@ -100,17 +106,27 @@ static int observe_engine(struct observation *observation, const char *asked_for
 
 /* -- the kernel ---------------------------------------------------------------------- */
 
-static int observe_xdp(struct observation *observation) {
+/* What links do that is not decided. */
+static int add_link_gaps(struct observation *observation) {
     struct ng_world *world = observation->world;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < world->n_links; i++)
-        if (world->links[i].xdp)
+    for (size_t i = 0; r == 0 && i < world->n_links; i++) {
+        const struct ng_link *link = &world->links[i];
+
+        if (link->xdp)
             r = add_gap(observation, "xdp",
                         ng_arena_printf(world->arena,
                                         "xdp on %s: a program may drop or pass packets before "
                                         "every rule; not decided",
-                                        world->links[i].name));
+                                        link->name));
+        if (r == 0 && link->tc)
+            r = add_gap(observation, "tc",
+                        ng_arena_printf(world->arena,
+                                        "tc on %s: a filter or program may drop, rewrite or "
+                                        "redirect packets before or after every rule; not decided",
+                                        link->name));
+    }
     return r;
 }
 
@@ -118,7 +134,31 @@ static int observe_links(struct observation *observation) {
     struct ng_error error = {0};
     int r = ng_links_read(observation->world, &error);
 
-    return r < 0 ? gap_for(observation, "links", r, &error) : observe_xdp(observation);
+    if (r < 0)
+        return gap_for(observation, "links", r, &error);
+    r = gap_for(observation, "tc", ng_traffic_control_read(observation->world, &error), &error);
+    return r < 0 ? r : add_link_gaps(observation);
+}
+
+/* Programs on netfilter hooks, which no dump of the rules tells of. */
+static int observe_bpf(struct observation *observation) {
+    struct ng_arena *arena = observation->world->arena;
+    size_t count = 0;
+    int r = ng_bpf_netfilter(&count);
+
+    if (r < 0)
+        return add_gap(observation, "bpf",
+                       ng_arena_printf(arena,
+                                       "cannot tell whether BPF programs are attached to the "
+                                       "packet filter: %s%s",
+                                       strerror(-r), r == -EPERM ? "; run as root" : ""));
+    if (count == 0)
+        return 0;
+    return add_gap(observation, "bpf",
+                   ng_arena_printf(arena,
+                                   "%zu BPF programs are attached to the packet filter, of this or "
+                                   "another network namespace: they may drop packets; not decided",
+                                   count));
 }
 
 static int observe_routes(struct observation *observation) {
@@ -132,7 +172,7 @@ static int observe_routes(struct observation *observation) {
     return add_gap(observation, "routes",
                    ng_arena_printf(world->arena,
                                    "%zu routes that hold only for some sources or types of "
-                                   "service, or whose next hop is not told, are left out",
+                                   "service are left out",
                                    left_out));
 }
 
@@ -160,32 +200,34 @@ static int observe_nft(struct observation *observation) {
     return gap_for(observation, "nftables", r, &error);
 }
 
-/* The tables of iptables-legacy. To ask the kernel for one that is not there would create it;
- * the list of those that are is harmless to read. */
-static int observe_xtables(struct observation *observation, const char *path, const char *command) {
-    struct ng_arena *arena = observation->world->arena;
-    char names[512];
-    int r = ng_proc_read(AT_FDCWD, path, names, sizeof(names));
-    size_t len;
+static int observe_xtables(struct observation *observation) {
+    struct ng_error error = {0};
+    int r = ng_xt_dump_read(observation->world, &error);
 
-    if (r == -ENOENT || r == 0)
+    return gap_for(observation, "xtables", r, &error);
+}
+
+/* After the rules: a set that one of them names stays where it is. */
+static int observe_ipsets(struct observation *observation) {
+    struct ng_world *world = observation->world;
+    struct ng_error error = {0};
+    int r = ng_ipset_dump_read(world->arena, IPSET_PROTOCOL, &world->ipsets, &error);
+
+    /* Without the extension no rule can ask. */
+    if (r < 0 && r != -ENOMEM && ng_proc_lacks_module("xt_set"))
         return 0;
-    if (r < 0)
-        return add_gap(observation, "xtables",
-                       ng_arena_printf(arena,
-                                       "cannot tell whether %s tables are in force: %s: %s; run "
-                                       "as root",
-                                       command, path, strerror(-r)));
-    for (char *newline = names; (newline = strchr(newline, '\n'));)
-        *newline = ' ';
-    len = strlen(names);
-    while (len > 0 && names[len - 1] == ' ')
-        names[--len] = '\0';
-    return add_gap(observation, "xtables",
-                   ng_arena_printf(arena,
-                                   "%s tables are in force too (%s) and are not read by this "
-                                   "version",
-                                   command, names));
+    return gap_for(observation, "ipsets", r, &error);
+}
+
+/* What is either so or not, and never a gap. */
+static void observe_settings(struct ng_world *world) {
+    char loose[8];
+    int r = ng_proc_read(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_tcp_loose", loose,
+                         sizeof(loose));
+
+    /* Without the file there is no connection tracking, and nothing strict about it. */
+    world->conntrack_strict = r > 0 && strcmp(loose, "0\n") == 0;
+    world->ipsec = ng_ipsec_present();
 }
 
 static int observe_host(struct ng_world *world) {
@@ -208,8 +250,10 @@ static int observe_all(struct observation *observation, const char *docker_endpo
     r = r ? r : observe_routes(observation);
     r = r ? r : observe_sockets(observation);
     r = r ? r : observe_nft(observation);
-    r = r ? r : observe_xtables(observation, "/proc/net/ip_tables_names", "iptables-legacy");
-    r = r ? r : observe_xtables(observation, "/proc/net/ip6_tables_names", "ip6tables-legacy");
+    r = r ? r : observe_bpf(observation);
+    observe_settings(observation->world);
+    r = r ? r : observe_xtables(observation);
+    r = r ? r : observe_ipsets(observation);
     if (r < 0)
         return r;
     observation->world->gaps = observation->gaps;

@@ -344,8 +344,9 @@ static int read_object(struct reader *reader, const struct place *place,
     for (const struct ng_snapshot_field *field = shape->fields; field->name; field++) {
         const struct place member = {.up = place, .key = field->name};
         const json_t *value = json_object_get(json, field->name);
-        int r = value ? read_field(reader, &member, field, value, object)
-                      : wrong(reader, &member, "missing");
+        int r = value          ? read_field(reader, &member, field, value, object)
+                : field->later ? 0
+                               : wrong(reader, &member, "missing");
 
         if (r < 0)
             return r;

@@ -4,6 +4,12 @@
 #define FIELD(type, member, field_kind)                                                            \
     { .name = #member, .kind = NG_SNAPSHOT_##field_kind, .offset = offsetof(struct type, member) }
 
+#define LATER(type, member, field_kind)                                                            \
+    {                                                                                              \
+        .name = #member, .later = true, .kind = NG_SNAPSHOT_##field_kind,                          \
+        .offset = offsetof(struct type, member)                                                    \
+    }
+
 #define LIST(type, member, shape)                                                                  \
     {                                                                                              \
         .name = #member, .kind = NG_SNAPSHOT_LIST, .offset = offsetof(struct type, member),        \
@@ -172,11 +178,20 @@ static const struct ng_snapshot_field link_fields[] = {
     FIELD(ng_link, type, U16),
     FIELD(ng_link, up, BOOL),
     FIELD(ng_link, loopback, BOOL),
+    LATER(ng_link, lower, U32),
+    LATER(ng_link, group, U32),
+    LATER(ng_link, vrf_table, U32),
     FIELD(ng_link, xdp, BOOL),
+    LATER(ng_link, tc, BOOL),
     FIELD(ng_link, rp_filter, U8),
     FIELD(ng_link, route_localnet, BOOL),
+    LATER(ng_link, accept_local, BOOL),
+    LATER(ng_link, src_valid_mark, BOOL),
+    LATER(ng_link, send_redirects, BOOL),
     FIELD(ng_link, forwarding4, BOOL),
     FIELD(ng_link, forwarding6, BOOL),
+    LATER(ng_link, bridge_calls4, BOOL),
+    LATER(ng_link, bridge_calls6, BOOL),
     {0},
 };
 static const struct ng_snapshot_shape link = SHAPE(ng_link, link_fields, fault_of_link);
@@ -203,6 +218,14 @@ static const struct ng_snapshot_field route_rule_fields[] = {
     FIELD(ng_route_rule, other_selectors, BOOL),
     FIELD(ng_route_rule, priority, U32),
     FIELD(ng_route_rule, table, U32),
+    LATER(ng_route_rule, target, U32),
+    LATER(ng_route_rule, proto, U8),
+    LATER(ng_route_rule, sport_lo, U16),
+    LATER(ng_route_rule, sport_hi, U16),
+    LATER(ng_route_rule, dport_lo, U16),
+    LATER(ng_route_rule, dport_hi, U16),
+    LATER(ng_route_rule, suppresses, BOOL),
+    LATER(ng_route_rule, suppress_len, U8),
     FIELD(ng_route_rule, fwmark, U32),
     FIELD(ng_route_rule, fwmask, U32),
     FIELD(ng_route_rule, src, ADDR_OR_NULL),
@@ -242,6 +265,29 @@ static const struct ng_snapshot_field nft_fields[] = {
 };
 static const struct ng_snapshot_shape nft = SHAPE(ng_nft_dump, nft_fields, NULL);
 
+static const struct ng_snapshot_field xt_table_fields[] = {
+    FIELD(ng_xt_table, family, FAMILY),
+    FIELD(ng_xt_table, name, STRING),
+    {.name = "byte_order", .kind = NG_SNAPSHOT_BYTE_ORDER},
+    {.name = "entries",
+     .kind = NG_SNAPSHOT_BYTES,
+     .offset = offsetof(struct ng_xt_table, bytes),
+     .count_offset = offsetof(struct ng_xt_table, len_bytes)},
+    {0},
+};
+static const struct ng_snapshot_shape xt_table = SHAPE(ng_xt_table, xt_table_fields, NULL);
+
+static const struct ng_snapshot_field ipset_fields[] = {
+    FIELD(ng_ipset_dump, read, BOOL),
+    {.name = "byte_order", .kind = NG_SNAPSHOT_BYTE_ORDER},
+    {.name = "dump",
+     .kind = NG_SNAPSHOT_BYTES,
+     .offset = offsetof(struct ng_ipset_dump, bytes),
+     .count_offset = offsetof(struct ng_ipset_dump, len_bytes)},
+    {0},
+};
+static const struct ng_snapshot_shape ipsets = SHAPE(ng_ipset_dump, ipset_fields, NULL);
+
 static const struct ng_snapshot_field world_fields[] = {
     {.name = "schema", .kind = NG_SNAPSHOT_SCHEMA},
     FIELD(ng_world, host, STRING),
@@ -265,6 +311,19 @@ static const struct ng_snapshot_field world_fields[] = {
      .kind = NG_SNAPSHOT_OBJECT,
      .offset = offsetof(struct ng_world, nft),
      .of = &nft},
+    {.name = "xtables",
+     .later = true,
+     .kind = NG_SNAPSHOT_LIST,
+     .offset = offsetof(struct ng_world, xt_tables),
+     .count_offset = offsetof(struct ng_world, n_xt_tables),
+     .of = &xt_table},
+    {.name = "ipsets",
+     .later = true,
+     .kind = NG_SNAPSHOT_OBJECT,
+     .offset = offsetof(struct ng_world, ipsets),
+     .of = &ipsets},
+    LATER(ng_world, ipsec, BOOL),
+    LATER(ng_world, conntrack_strict, BOOL),
     {0},
 };
 

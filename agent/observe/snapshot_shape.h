@@ -34,6 +34,7 @@ struct ng_snapshot_shape;
 
 struct ng_snapshot_field {
     const char *name; /* NULL ends the list */
+    bool later;       /* not in the first snapshots: one without it is read, and it is zero */
     enum ng_snapshot_kind kind;
     size_t offset;
     size_t count_offset;                /* lists and bytes: of their number */

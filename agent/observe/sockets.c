@@ -14,8 +14,7 @@
 #include "agent/observe/proc.h"
 #include "agent/observe/sockets_proc.h"
 
-#define SOURCE   "sockets"
-#define ATTEMPTS 10
+#define SOURCE "sockets"
 
 int ng_sockets_add(struct ng_sockets *sockets, struct ng_socket socket) {
     struct ng_listener *listener = &socket.listener;
@@ -96,6 +95,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
 struct reading {
     struct ng_sockets *sockets;
     uint8_t proto;
+    size_t count_before; /* sockets there already, of other protocols */
 };
 
 static int take_socket(const struct nlmsghdr *message, void *context) {
@@ -128,34 +128,30 @@ static bool diag_is_absent(uint8_t proto) {
     return ng_proc_lacks_module("inet_diag") || ng_proc_lacks_module(module);
 }
 
-static int read_diag(struct ng_sockets *sockets, uint8_t proto, struct ng_error *error) {
+static int read_diag(void *context, struct ng_error *error) {
     static const uint8_t families[] = {AF_INET, AF_INET6};
-    struct reading reading = {.sockets = sockets, .proto = proto};
+    struct reading *reading = context;
     _cleanup_(ng_netlink_closep) struct ng_netlink *netlink = NULL;
     int r = ng_netlink_open(NETLINK_SOCK_DIAG, SOURCE, &netlink, error);
 
+    reading->sockets->count = reading->count_before;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-        r = dump_family(netlink, &reading, families[i], error);
+        r = dump_family(netlink, reading, families[i], error);
     return r;
 }
 
 static int read_proto(struct ng_sockets *sockets, uint8_t proto, struct ng_error *error) {
-    size_t count = sockets->count;
+    struct reading reading = {.sockets = sockets, .proto = proto, .count_before = sockets->count};
     struct ng_error refused = {0};
-    int r = -EINTR;
+    int r;
 
     if (diag_is_absent(proto))
         return ng_sockets_proc_read(sockets, proto, error);
-    for (unsigned i = 0; i < ATTEMPTS && r == -EINTR; i++) {
-        sockets->count = count;
-        r = read_diag(sockets, proto, &refused);
-    }
+    r = ng_netlink_settle(read_diag, &reading, SOURCE, "sockets", &refused);
     if (r == -ENOENT || r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EINVAL) {
-        sockets->count = count;
+        sockets->count = reading.count_before;
         return ng_sockets_proc_read(sockets, proto, error);
     }
-    if (r == -EINTR)
-        return ng_error_set(error, -EAGAIN, SOURCE, "sockets kept changing while they were read");
     return r < 0 ? ng_error_set(error, r, SOURCE, "%s", refused.message) : 0;
 }
 

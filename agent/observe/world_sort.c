@@ -20,6 +20,12 @@ static int compare_gaps(const void *a, const void *b) {
     return c ? c : strcmp(x->reason, y->reason);
 }
 
+static int compare_xt_tables(const void *a, const void *b) {
+    const struct ng_xt_table *x = a, *y = b;
+
+    return x->family != y->family ? (x->family < y->family ? -1 : 1) : strcmp(x->name, y->name);
+}
+
 static int compare_labels(const void *a, const void *b) {
     return strcmp(((const struct ng_label *)a)->key, ((const struct ng_label *)b)->key);
 }
@@ -166,6 +172,7 @@ int ng_world_sort(struct ng_world *world) {
     r = r ? r : SORT(world->routes, world->n_routes, compare_routes);
     r = r ? r : SORT(world->route_rules, world->n_route_rules, compare_route_rules);
     r = r ? r : SORT(world->listeners, world->n_listeners, compare_listeners);
+    r = r ? r : SORT(world->xt_tables, world->n_xt_tables, compare_xt_tables);
     for (size_t i = 0; r == 0 && i < world->n_engines; i++)
         r = sort_engine(&world->engines[i]);
     return r;

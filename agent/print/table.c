@@ -28,6 +28,19 @@ static void print_engine(struct ng_sheet *sheet, const struct ng_engine *engine)
                                        engine->rootless ? ", rootless" : ""));
 }
 
+/* Both at once is a trap: each has its own commands, and neither's shows the other's rules. */
+static void print_backends(struct ng_sheet *sheet) {
+    const struct ng_strings backends = sheet->result->backends;
+    bool both = backends.count > 1;
+
+    if (backends.count == 0 || (!both && !sheet->options->verbose))
+        return;
+    ng_layout_paragraph(&sheet->layout, 0, "filter", both ? NG_STYLE_YELLOW : NG_STYLE_DIM,
+                        both ? "nf_tables and iptables-legacy both hold rules: a packet has to "
+                               "pass both"
+                             : backends.items[0]);
+}
+
 static void print_header(struct ng_sheet *sheet) {
     const struct ng_world *world = sheet->result->world;
     struct ng_layout *layout = &sheet->layout;
@@ -48,6 +61,7 @@ static void print_header(struct ng_sheet *sheet) {
             world->no_engine ? ng_layout_text(layout, "no container engine found (looked for %s)",
                                               ng_layout_escaped(layout, world->no_engine))
                              : "not observed");
+    print_backends(sheet);
     ng_layout_paragraph(layout, 0, "policy", NG_STYLE_DIM,
                         sheet->options->policy
                             ? ng_layout_escaped(layout, sheet->options->policy)

@@ -2,11 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "agent/print/addresses.h"
 #include "agent/print/table.h"
-
-enum {
-    PREFIXES_SHOWN = 6, /* of a list of sources, unless verbose */
-};
 
 const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *exposure) {
     struct ng_layout *layout = &sheet->layout;
@@ -19,19 +16,6 @@ const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *expos
                           ng_layout_escaped(layout, exposure->process));
 }
 
-/* "[2001:db8::1]:80-89"; without an address the ports alone. */
-static const char *socket_text(struct ng_layout *layout, struct ng_addr addr, unsigned port,
-                               unsigned length) {
-    char text[NG_ADDR_TEXT];
-    const char *ports = length > 1 ? ng_layout_text(layout, "%u-%u", port, port + length - 1)
-                                   : ng_layout_text(layout, "%u", port);
-
-    if (!addr.family)
-        return ports;
-    ng_addr_text(addr, text);
-    return ng_layout_text(layout, addr.family == NG_IP6 ? "[%s]:%s" : "%s:%s", text, ports);
-}
-
 const char *ng_sheet_binding(struct ng_sheet *sheet, const struct ng_exposure *exposure,
                              unsigned length, bool with_target) {
     static const struct ng_addr no_addr;
@@ -39,12 +23,12 @@ const char *ng_sheet_binding(struct ng_sheet *sheet, const struct ng_exposure *e
     const char *proto = ng_proto_text(exposure->proto);
     bool on_host = exposure->host_port;
     const char *to =
-        socket_text(layout, on_host && !with_target ? no_addr : exposure->container_addr,
-                    exposure->container_port, length);
+        ng_layout_socket(layout, on_host && !with_target ? no_addr : exposure->container_addr,
+                         exposure->container_port, length);
 
     if (!on_host)
         return ng_layout_text(layout, "%s/%s", to, proto);
-    const char *at = socket_text(layout, exposure->host_addr, exposure->host_port, length);
+    const char *at = ng_layout_socket(layout, exposure->host_addr, exposure->host_port, length);
     if (!exposure->container_port || exposure->kind == NG_KIND_HOST_NETWORK)
         return ng_layout_text(layout, "%s/%s", at, proto);
     return ng_layout_text(layout, "%s/%s ->" NG_KEEP "%s", at, proto, to);
@@ -69,14 +53,15 @@ const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *expos
 
 const char *ng_sheet_decider(struct ng_sheet *sheet, const struct ng_decider *decider) {
     struct ng_layout *layout = &sheet->layout;
-    const char *where = ng_layout_text(layout, "%s %s", ng_layout_escaped(layout, decider->table),
-                                       ng_layout_escaped(layout, decider->chain));
+    const char *where = ng_layout_text(layout, "%s %s%s", ng_layout_escaped(layout, decider->table),
+                                       ng_layout_escaped(layout, decider->chain),
+                                       decider->legacy ? NG_KEEP "(legacy)" : "");
     const char *rule = ng_layout_escaped(layout, decider->rule);
 
     if (!decider->handle)
         return ng_layout_text(layout, "%s: %s", where, rule);
-    return ng_layout_text(layout, "%s handle" NG_KEEP "%" PRIu64 ": %s", where, decider->handle,
-                          rule);
+    return ng_layout_text(layout, "%s %s" NG_KEEP "%" PRIu64 ": %s", where,
+                          decider->legacy ? "rule" : "handle", decider->handle, rule);
 }
 
 const char *ng_sheet_reason(struct ng_sheet *sheet, const struct ng_reach *reach, uint8_t family) {
@@ -137,101 +122,17 @@ bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
 
 /* -- sources ------------------------------------------------------------------------- */
 
-struct prefix_list {
-    struct ng_layout *layout;
-    const char *text;
-    size_t count, shown;
-};
-
-static void add_prefix(struct ng_addr prefix, unsigned len, void *context) {
-    struct prefix_list *list = context;
-    char text[NG_ADDR_TEXT];
-
-    if (list->count++ >= list->shown)
-        return;
-    ng_prefix_text(prefix, len, text);
-    list->text = ng_layout_join(list->layout, list->text, ng_layout_text(list->layout, "%s", text));
-}
-
-static struct prefix_list list_prefixes(struct ng_sheet *sheet, struct ng_addrset set,
-                                        uint8_t family) {
-    struct prefix_list list = {
-        .layout = &sheet->layout,
-        .text = "",
-        .shown = sheet->options->verbose ? SIZE_MAX : PREFIXES_SHOWN,
-    };
-
-    ng_addrset_each_prefix(set, family, add_prefix, &list);
-    if (list.count > list.shown)
-        list.text = ng_layout_text(&sheet->layout, "%s and %zu" NG_KEEP "more", list.text,
-                                   list.count - list.shown);
-    return list;
-}
-
-/* What `set` leaves out of all addresses that can be a source at all: that 127.0.0.0/8 or a
- * multicast address does not get in goes without saying. */
-static int left_out(struct ng_arena *arena, struct ng_addrset set, uint8_t family,
-                    struct ng_addrset *ret_rest) {
-    static const struct ng_interval never4[] = {
-        {0, 0},
-        {0x7f000000, 0x7fffffff},
-        {0xe0000000, 0xefffffff},
-        {0xffffffff, 0xffffffff},
-    };
-    static const struct ng_interval never6[] = {
-        {0, 1},
-        {(ng_u128)0xff << 120, ~(ng_u128)0},
-    };
-    struct ng_addrset never = {never4, ARRAY_SIZE(never4)};
-    struct ng_addrset all;
-
-    if (family == NG_IP6)
-        never = (struct ng_addrset){never6, ARRAY_SIZE(never6)};
-    int r = ng_addrset_range(arena, 0, ng_family_max(family), &all);
-    if (r < 0)
-        return r;
-    r = ng_addrset_subtract(arena, all, never, &all);
-    if (r < 0)
-        return r;
-    return ng_addrset_subtract(arena, all, set, ret_rest);
-}
-
-/* Says the set the shorter way: what is in it, or what is not. */
-static const char *sources_text(struct ng_sheet *sheet, struct ng_addrset set, uint8_t family) {
-    struct ng_layout *layout = &sheet->layout;
-    struct ng_addrset rest;
-
-    if (ng_addrset_empty(set))
-        return "";
-    if (left_out(layout->arena, set, family, &rest) < 0) {
-        layout->failed = true;
-        return "";
-    }
-    if (ng_addrset_empty(rest))
-        return "any address";
-    struct prefix_list in = list_prefixes(sheet, set, family);
-    struct prefix_list out = list_prefixes(sheet, rest, family);
-    return out.count < in.count ? ng_layout_text(layout, "any but %s", out.text) : in.text;
-}
-
 const char *ng_sheet_sources(struct ng_sheet *sheet, const struct ng_reach *reach, uint8_t family) {
     struct ng_layout *layout = &sheet->layout;
-    const char *sources = sources_text(sheet, reach->sources, family);
-    const char *maybe = sources_text(sheet, reach->maybe, family);
+    size_t most = sheet->options->verbose ? SIZE_MAX : NG_PREFIXES_SHOWN;
+    const char *sources = ng_layout_sources(layout, reach->sources, family, most);
+    const char *maybe = ng_layout_sources(layout, reach->maybe, family, most);
 
     if (reach->verdict == NG_BLOCKED)
         return "";
     if (*maybe)
         sources = ng_layout_text(layout, "%s%sperhaps %s", sources, *sources ? ", " : "", maybe);
-    const char *ports = "";
-    for (size_t i = 0; i < reach->n_source_ports; i++) {
-        const struct ng_port_range *range = &reach->source_ports[i];
-
-        ports = ng_layout_join(layout, ports,
-                               range->lo == range->hi
-                                   ? ng_layout_text(layout, "%u", range->lo)
-                                   : ng_layout_text(layout, "%u-%u", range->lo, range->hi));
-    }
+    const char *ports = ng_layout_ports(layout, reach->source_ports, reach->n_source_ports);
     if (!*ports)
         return sources;
     return ng_layout_text(layout, "%s (source ports %s only)", sources, ports);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/command/command.h"
+#include "agent/observe/observe.h"
+#include "agent/observe/ruleset_decode.h"
+
+int ng_load(const struct ng_options *options, struct ng_world **ret_world,
+            struct ng_ruleset **ret_ruleset, struct ng_error *error) {
+    _cleanup_(ng_world_freep) struct ng_world *world = NULL;
+    _cleanup_(ng_ruleset_freep) struct ng_ruleset *ruleset = NULL;
+    struct ng_observe_options where = {.docker_endpoint = options->docker};
+
+    int r = options->snapshot ? ng_snapshot_load(options->snapshot, &world, error)
+                              : ng_observe(&where, &world, error);
+    if (r == 0)
+        r = ng_ruleset_decode(world, &ruleset, error);
+    if (r < 0)
+        return r;
+    /* What was read and is not understood is missing as much as what was not read. */
+    r = ng_ruleset_gaps(ruleset, world->arena, world->gaps, world->n_gaps, &world->gaps,
+                        &world->n_gaps);
+    if (r < 0)
+        return ng_error_set(error, r, "ruleset", "out of memory");
+    *ret_world = TAKE_PTR(world);
+    *ret_ruleset = TAKE_PTR(ruleset);
+    return 0;
+}
