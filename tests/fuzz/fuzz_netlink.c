@@ -4,10 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/observe/ipsec.h"
 #include "agent/observe/links.h"
 #include "agent/observe/netlink.h"
+#include "agent/observe/nexthops.h"
+#include "agent/observe/route_rules.h"
 #include "agent/observe/routes.h"
 #include "agent/observe/sockets.h"
+#include "agent/observe/traffic_control.h"
 #include "netguard/world.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -20,24 +24,52 @@ static void check(int r) {
     require(r == -EBADMSG || (r >= 0 && r <= 2));
 }
 
+static void decode_routing(struct ng_arena *arena, const struct nlmsghdr *message) {
+    struct ng_nexthops nexthops = {.arena = arena};
+    struct ng_route_rule rule;
+    struct ng_route route;
+    uint32_t nexthop;
+    int r = ng_routes_decode_route(message, 0, &route, &nexthop);
+
+    check(r);
+    require(r != 0 || route.prefix_len <= ng_family_bits(route.dst.family));
+    r = ng_route_rules_decode(arena, message, &rule);
+    check(r);
+    require(r != 0 || rule.suppress_len <= 128);
+    check(ng_nexthops_decode(&nexthops, message));
+    for (size_t i = 0; i < nexthops.count; i++) {
+        r = ng_nexthops_resolve(&nexthops, nexthops.items[i].id, 0, &route);
+        require(r == 0 || r == 1 || r == -ENOENT);
+    }
+}
+
+static void decode_traffic_control(const struct nlmsghdr *message) {
+    struct ng_tc_place places[2];
+    size_t n = 0;
+    bool judges;
+
+    check(ng_traffic_control_decode_qdisc(message, places, &n));
+    require(n <= ARRAY_SIZE(places));
+    check(ng_traffic_control_decode_filter(message, true, &judges));
+    check(ng_traffic_control_decode_filter(message, false, &judges));
+}
+
 static int decode(const struct nlmsghdr *message, void *context) {
     static const uint8_t protos[] = {NG_TCP, NG_UDP, NG_SCTP};
     const struct ng_links_all all = {0};
     struct ng_sockets sockets = {.arena = context};
-    struct ng_route_rule rule;
     struct ng_ifaddr ifaddr;
-    struct ng_route route;
     struct ng_link link;
+    bool some;
     int r;
 
     check(ng_links_decode_link(context, message, &all, &link));
     r = ng_links_decode_address(message, &ifaddr);
     check(r);
     require(r != 0 || ifaddr.prefix_len <= ng_family_bits(ifaddr.addr.family));
-    r = ng_routes_decode_route(message, 0, &route);
-    check(r);
-    require(r != 0 || route.prefix_len <= ng_family_bits(route.dst.family));
-    check(ng_routes_decode_rule(context, message, &rule));
+    decode_routing(context, message);
+    decode_traffic_control(message);
+    check(ng_ipsec_decode(message, &some));
     for (size_t i = 0; i < ARRAY_SIZE(protos); i++)
         check(ng_sockets_decode(&sockets, protos[i], message));
     for (size_t i = 0; i < sockets.count; i++)

@@ -19,19 +19,20 @@
 
 enum { LO = 1, ETH0, ETH1, DOCKER0 };
 
-enum { LAB_ROUTES = 64, LAB_CHAINS = 64, LAB_RULES = 4096 };
+enum { LAB_LINKS = 12, LAB_ROUTES = 64, LAB_CHAINS = 64, LAB_RULES = 4096 };
 
 struct lab {
     struct ng_arena *arena; /* of all that the test makes */
     struct ng_world world;
-    struct ng_link links[5];
-    struct ng_ifaddr ifaddrs[8];
+    struct ng_link links[LAB_LINKS];
+    struct ng_ifaddr ifaddrs[12];
     struct ng_route routes[LAB_ROUTES];
     struct ng_route_rule route_rules[16];
     struct ng_table tables[8];
     struct ng_chain chains[LAB_CHAINS];
     struct ng_rule rules[LAB_RULES]; /* in the order written */
     struct ng_ruleset ruleset;
+    bool no_conntrack;              /* no rule asks for connections */
     struct ng_engine_state *engine; /* of the last question */
 };
 
@@ -89,22 +90,30 @@ static inline void lab_addr(struct lab *lab, uint32_t link, const char *own, uns
     }
 }
 
+/* The next link; its index is the number of links. */
+static inline struct ng_link *lab_link(struct lab *lab, const char *name, const char *kind) {
+    if (lab->world.n_links == LAB_LINKS)
+        abort();
+    struct ng_link *own = &lab->links[lab->world.n_links];
+    *own = (struct ng_link){.name = name,
+                            .index = (uint32_t)++lab->world.n_links,
+                            .kind = kind,
+                            .type = 1, /* ARPHRD_ETHER */
+                            .up = true,
+                            .forwarding4 = true,
+                            .forwarding6 = true};
+    return own;
+}
+
 static inline struct lab *lab_new(void) {
     struct lab *lab = calloc(1, sizeof(*lab));
     if (!lab || !(lab->arena = ng_arena_new()))
         abort();
-    static const char *const names[] = {"lo", "eth0", "eth1", "docker0"};
-    for (uint32_t i = 0; i < ARRAY_SIZE(names); i++)
-        lab->links[i] = (struct ng_link){
-            .name = names[i],
-            .index = i + 1,
-            .kind = i + 1 == DOCKER0 ? "bridge" : "",
-            .type = i + 1 == LO ? 772 : 1, /* ARPHRD_LOOPBACK, ARPHRD_ETHER */
-            .up = true,
-            .loopback = i + 1 == LO,
-            .forwarding4 = true,
-            .forwarding6 = true,
-        };
+    lab_link(lab, "lo", "")->loopback = true;
+    lab->links[LO - 1].type = 772; /* ARPHRD_LOOPBACK */
+    lab_link(lab, "eth0", "");
+    lab_link(lab, "eth1", "");
+    lab_link(lab, "docker0", "bridge");
     static const uint8_t families[] = {NG_IP4, NG_IP6};
     static const uint32_t tables[] = {255, 254, 253}, priorities[] = {0, 32766, 32767};
     for (size_t f = 0; f < ARRAY_SIZE(families); f++)
@@ -117,7 +126,6 @@ static inline struct lab *lab_new(void) {
     lab->world.host = "lab";
     lab->world.time_s = 1791036131; /* 2026-10-03 14:02:11 UTC */
     lab->world.links = lab->links;
-    lab->world.n_links = ARRAY_SIZE(names);
     lab->world.ifaddrs = lab->ifaddrs;
     lab->world.routes = lab->routes;
     lab->world.route_rules = lab->route_rules;
@@ -190,6 +198,17 @@ static inline uint32_t filter_chain(struct lab *lab, enum ng_hook hook, int32_t 
     return base_chain(lab, 0, "filter", hook, NG_CHAIN_FILTER, priority, policy_drop);
 }
 
+/* The ingress or egress of one device. */
+static inline uint32_t device_chain(struct lab *lab, enum ng_hook hook, const char *device,
+                                    bool policy_drop) {
+    const char **own = lab_alloc(lab, 1, sizeof(*own));
+    uint32_t at = filter_chain(lab, hook, 0, policy_drop);
+    *own = device;
+    lab->chains[at].devices = own;
+    lab->chains[at].n_devices = 1;
+    return at;
+}
+
 static inline uint32_t nat_chain(struct lab *lab, enum ng_hook hook, int32_t priority,
                                  bool policy_drop) {
     if (!lab->ruleset.n_tables)
@@ -224,6 +243,9 @@ static inline const struct ng_ruleset *lab_ruleset(struct lab *lab) {
                 grouped[n++] = lab->rules[k];
         lab->chains[i].n_rules = n - lab->chains[i].first_rule;
     }
+    /* As in any ruleset that has NAT at work. */
+    for (size_t i = 0; i < n && !lab->no_conntrack; i++)
+        grouped[i].tracks = true;
     lab->ruleset.tables = lab->tables;
     lab->ruleset.chains = lab->chains;
     lab->ruleset.rules = grouped;
@@ -359,10 +381,50 @@ static inline struct ng_op vmap_op(const struct ng_match *match) {
 #define NOTRACK         ((struct ng_op){.kind = NG_OP_NOTRACK})
 #define MASQUERADE      ((struct ng_op){.kind = NG_OP_SNAT, .text = "masquerade"})
 
+static inline struct ng_op assign_op(struct lab *lab, struct ng_assign assign) {
+    struct ng_assign *own = lab_alloc(lab, 1, sizeof(*own));
+    struct ng_operand *terms = lab_alloc(lab, NG_ASSIGN_TERMS, sizeof(*terms));
+    if (assign.n_terms)
+        memcpy(terms, assign.terms, assign.n_terms * sizeof(*terms));
+    *own = assign;
+    own->terms = terms;
+    return (struct ng_op){.kind = NG_OP_ASSIGN, .assign = own};
+}
+
+/* target = (from & mask) ^ flip */
+static inline struct ng_op copy_field(struct lab *lab, enum ng_field target, enum ng_field from_,
+                                      ng_u128 mask, ng_u128 flip) {
+    const struct ng_operand old = {.field = from_, .mask = mask};
+    return assign_op(
+        lab, (struct ng_assign){.target = target, .terms = &old, .n_terms = 1, .constant = flip});
+}
+
+static inline struct ng_op set_field(struct lab *lab, enum ng_field target, ng_u128 value) {
+    return assign_op(lab, (struct ng_assign){.target = target, .constant = value});
+}
+
 static inline struct ng_op set_mark(struct lab *lab, uint32_t mask, uint32_t flip) {
-    struct ng_operand *own = lab_alloc(lab, 1, sizeof(*own));
-    *own = (struct ng_operand){.field = NG_FIELD_MARK, .mask = mask, .flip = flip};
-    return (struct ng_op){.kind = NG_OP_SET_MARK, .operand = own};
+    return mask ? copy_field(lab, NG_FIELD_MARK, NG_FIELD_MARK, mask, flip)
+                : set_field(lab, NG_FIELD_MARK, flip);
+}
+
+static inline struct ng_op forget_field(struct lab *lab, enum ng_field target) {
+    return assign_op(lab, (struct ng_assign){.target = target, .unknown = true});
+}
+
+static inline struct ng_op forget_mark(struct lab *lab) {
+    return forget_field(lab, NG_FIELD_MARK);
+}
+
+static inline struct ng_op fib_is(struct lab *lab, enum ng_field field, uint8_t about,
+                                  ng_u128 value) {
+    struct ng_op op = is(lab, field, value);
+    ((struct ng_operand *)op.match->operands)->fib = about;
+    return op;
+}
+
+static inline struct ng_op fib_type(struct lab *lab, uint8_t about, uint8_t type) {
+    return fib_is(lab, NG_FIELD_FIB_TYPE, about, type);
 }
 
 /* `to_addr` NULL: only the port; `port` 0: only the address. */
@@ -461,21 +523,14 @@ static inline const char *outcome_text(struct lab *lab, const struct ng_outcome 
 
 /* The whole answer: outcomes, then what could not be decided: "local all by 1; dropped all by 2
  * ? limit". */
-static inline const char *ask(struct lab *lab, uint32_t iif, const char *daddr, uint8_t proto,
-                              uint16_t port) {
-    struct ng_addr destination = addr(daddr);
-    struct ng_question question = {.family = destination.family,
-                                   .proto = proto,
-                                   .iif = iif,
-                                   .daddr = destination.value,
-                                   .dport = port};
-    struct ng_answer answer = lab_ask(lab, &question);
+static inline const char *answer_text(struct lab *lab, const struct ng_answer *answer,
+                                      uint8_t family) {
     const char *text = "";
-    for (size_t i = 0; i < answer.n_outcomes; i++)
+    for (size_t i = 0; i < answer->n_outcomes; i++)
         text = ng_arena_printf(lab->arena, "%s%s%s", text, i ? "; " : "",
-                               outcome_text(lab, &answer.outcomes[i], destination.family));
-    for (size_t i = 0; i < answer.n_undecided; i++) {
-        const struct ng_undecided *undecided = &answer.undecided[i];
+                               outcome_text(lab, &answer->outcomes[i], family));
+    for (size_t i = 0; i < answer->n_undecided; i++) {
+        const struct ng_undecided *undecided = &answer->undecided[i];
         const char *what = undecided->what ? undecided->what
                                            : ng_op_text(lab->arena, &lab->ruleset, undecided->op);
         text = ng_arena_printf(lab->arena, "%s ? %s", text, what);
@@ -483,6 +538,42 @@ static inline const char *ask(struct lab *lab, uint32_t iif, const char *daddr, 
     if (!text)
         abort();
     return text;
+}
+
+static inline struct ng_question question_to(uint32_t iif, const char *daddr, uint8_t proto,
+                                             uint16_t port) {
+    struct ng_addr destination = addr(daddr);
+    return (struct ng_question){.family = destination.family,
+                                .proto = proto,
+                                .iif = iif,
+                                .daddr = destination.value,
+                                .dport = port};
+}
+
+/* The same from one source. */
+static inline struct ng_question asked_from(struct ng_question question, const char *saddr,
+                                            uint16_t sport) {
+    question.one_source = true;
+    question.saddr = addr(saddr).value;
+    question.sport = sport;
+    return question;
+}
+
+static inline const char *ask_this(struct lab *lab, struct ng_question question) {
+    struct ng_answer answer = lab_ask(lab, &question);
+    return answer_text(lab, &answer, question.family);
+}
+
+static inline const char *ask(struct lab *lab, uint32_t iif, const char *daddr, uint8_t proto,
+                              uint16_t port) {
+    return ask_this(lab, question_to(iif, daddr, proto, port));
+}
+
+/* Is this packet delivered or forwarded for certain? */
+static inline bool lets_in(struct lab *lab, struct ng_question question) {
+    struct ng_answer answer = lab_ask(lab, &question);
+    return answer.n_outcomes == 1 && (answer.outcomes[0].fate == NG_FATE_LOCAL ||
+                                      answer.outcomes[0].fate == NG_FATE_FORWARDED);
 }
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -139,6 +141,52 @@ static void test_grow_too_large(void **state) {
     assert_int_equal(capacity, SIZE_MAX / 2 + 1);
 }
 
+/* Texts are written where they stand: they must not run into what comes after, nor leave behind
+ * something that a later piece shows. */
+static void test_texts_and_pieces_in_turns(void **state) {
+    static const char dots[] = "................................................................";
+    struct dice dice = {0x7e97};
+    for (unsigned round = 0; round < 3; round++, ng_arena_reset(*state)) {
+        for (unsigned i = 0; i < 2000; i++) {
+            /* The second is longer than the second block: it goes behind the first, whose rest
+             * serves the next. */
+            int len = i == 1 ? 9000 : (int)roll(&dice, roll(&dice, 50) ? 60 : 9000);
+            char *text = ng_arena_printf(*state, "%u:%*s%s", i, len, "", dots);
+            unsigned char *piece = ng_arena_alloc(*state, 1 + roll(&dice, 40), 1);
+            assert_non_null(text);
+            assert_non_null(piece);
+            assert_int_equal(*piece, 0);
+            *piece = 0xff;
+            assert_int_equal(strtoul(text, NULL, 10), i);
+            assert_string_equal(text + strlen(text) - strlen(dots), dots);
+        }
+    }
+}
+
+/* The sanitizer tells of memory that is freed twice or never. */
+static void test_adopted(void **state) {
+    for (unsigned round = 0; round < 2; round++) {
+        char *memory = malloc(100);
+        assert_non_null(memory);
+        assert_int_equal(ng_arena_adopt(*state, memory), 0);
+        memset(memory, 1, 100);
+        assert_int_equal(ng_arena_adopt(*state, NULL), 0);
+        if (round == 0)
+            ng_arena_reset(*state);
+    }
+}
+
+static void test_decimal(void **state) {
+    (void)state;
+    static const uint64_t numbers[] = {0, 9, 10, 255, 65535, UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        char text[32], expected[32];
+        *ng_put_decimal(text, numbers[i]) = '\0';
+        snprintf(expected, sizeof(expected), "%llu", (unsigned long long)numbers[i]);
+        assert_string_equal(text, expected);
+    }
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -152,6 +200,9 @@ int main(void) {
         TEST(test_printf),
         TEST(test_append),
         TEST(test_grow_too_large),
+        TEST(test_texts_and_pieces_in_turns),
+        TEST(test_adopted),
+        cmocka_unit_test(test_decimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,12 +60,16 @@ static void assert_json(const json_t *value, const char *expected) {
 
 static void test_top(void **state) {
     (void)state;
-    static const char *const keys[] = {"schema",  "host",      "time",     "complete", "gaps",
-                                       "engines", "exposures", "findings", "summary",  NULL};
-    const struct ng_result result = fixture_result();
+    static const char *const keys[] = {"schema",   "host",    "time",     "complete",
+                                       "gaps",     "engines", "backends", "exposures",
+                                       "findings", "summary", NULL};
+    static const char *const both[] = {"nf_tables", "iptables-legacy"};
+    struct ng_result result = fixture_result();
+    result.backends = (struct ng_strings){both, ARRAY_SIZE(both)};
     json_t *document = print_document(&result);
 
     assert_keys(document, keys);
+    assert_json(json_object_get(document, "backends"), "[\"nf_tables\",\"iptables-legacy\"]");
     assert_string_equal(text_of(document, "schema"), "netguard.check/1");
     assert_string_equal(text_of(document, "host"), "web-1");
     assert_string_equal(text_of(document, "time"), "2026-10-03T14:02:11Z");
@@ -214,7 +218,7 @@ static void test_nothing(void **state) {
 
     assert_string_equal(text, "{\"schema\":\"netguard.check/1\",\"host\":\"h\","
                               "\"time\":\"1970-01-01T00:00:00Z\",\"complete\":true,\"gaps\":[],"
-                              "\"engines\":[],\"exposures\":[],\"findings\":[],"
+                              "\"engines\":[],\"backends\":[],\"exposures\":[],\"findings\":[],"
                               "\"summary\":{\"exposures\":0,\"findings\":0,\"by_severity\":{}}}\n");
     free(text);
 }

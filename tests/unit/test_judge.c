@@ -512,7 +512,7 @@ static void test_dnat_to_one_of_several(void **state) {
     add_container(host, ID_A, "web");
     publish(host, "0.0.0.0", 80, 80);
     assert_string_equal(exposures_text(host),
-                        "published tcp 0.0.0.0:80 web:80 [public eth0 unknown  maybe all] "
+                        "published tcp 0.0.0.0:80 web:80 dnat [public eth0 unknown  maybe all] "
                         "[public eth1 unknown  maybe all]\n");
 }
 
@@ -595,6 +595,58 @@ static void test_blind(void **state) {
                         "eth1 unknown  maybe all]\n");
     assert_string_equal(host->result->exposures[0].reach[0].unsure.items[0],
                         "the nf_tables ruleset was not read");
+}
+
+/* A packet filter is one that has a say: rules or a policy that drops, for IP packets. */
+static void test_backends(void **state) {
+    _host_ host = host_new(QUIET);
+    (void)state;
+    judge(host);
+    assert_int_equal(host->result->backends.count, 1); /* forward drops */
+    assert_string_equal(host->result->backends.items[0], "nf_tables");
+
+    uint32_t own = table(host->lab, NG_TABLE_IP, "filter");
+    host->lab->tables[own].legacy = true;
+    uint32_t input = base_chain(host->lab, own, "INPUT", NG_HOOK_INPUT, NG_CHAIN_FILTER, 0, false);
+    judge(host);
+    assert_int_equal(host->result->backends.count, 1);
+    RULE(host->lab, input, ACCEPT);
+    judge(host);
+    assert_int_equal(host->result->backends.count, 2);
+    assert_string_equal(host->result->backends.items[1], "iptables-legacy");
+
+    for (uint32_t i = 0; i < own; i++)
+        host->lab->tables[i].dormant = true;
+    judge(host);
+    assert_int_equal(host->result->backends.count, 1);
+    assert_string_equal(host->result->backends.items[0], "iptables-legacy");
+}
+
+/* The same rule in both: whose it is is told. */
+static void test_legacy_decider(void **state) {
+    _host_ host = host_new(QUIET);
+    (void)state;
+    uint32_t own = table(host->lab, NG_TABLE_IP, "filter");
+    host->lab->tables[own].legacy = true;
+    uint32_t input = base_chain(host->lab, own, "INPUT", NG_HOOK_INPUT, NG_CHAIN_FILTER, -1, false);
+    RULE(host->lab, input, dport(host->lab, 80), DROP);
+    listen_on(host, "0.0.0.0", 80, "httpd", NULL);
+    judge(host);
+    assert_true(host->result->exposures[0].reach[0].decided_by->legacy);
+}
+
+/* Tables of iptables-legacy that nobody may read could do anything. */
+static void test_blind_to_legacy_tables(void **state) {
+    _host_ host = host_new(QUIET);
+    const struct ng_gap gap = {.source = "xtables", .reason = "not permitted"};
+    (void)state;
+    host->lab->world.gaps = &gap;
+    host->lab->world.n_gaps = 1;
+    listen_on(host, "0.0.0.0", 80, "httpd", NULL);
+    judge(host);
+    assert_int_equal(host->result->exposures[0].reach[0].verdict, NG_UNKNOWN);
+    assert_string_equal(host->result->exposures[0].reach[0].unsure.items[0],
+                        "it is not known what iptables-legacy tables hold");
 }
 
 static void test_gaps(void **state) {
@@ -689,6 +741,9 @@ int main(void) {
         cmocka_unit_test(test_exceptions),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_blind),
+        cmocka_unit_test(test_backends),
+        cmocka_unit_test(test_legacy_decider),
+        cmocka_unit_test(test_blind_to_legacy_tables),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_untold_ways_are_gaps),
         cmocka_unit_test(test_ufw),

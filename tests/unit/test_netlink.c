@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -338,6 +339,42 @@ static void the_kernel_refuses_in_words(void **state) {
     ng_netlink_close(netlink);
 }
 
+/* -- trying again -------------------------------------------------------------------- */
+
+struct attempts {
+    unsigned made, interrupted;
+    int then; /* what the one after those returns */
+};
+
+static int make_attempt(void *context, struct ng_error *error) {
+    struct attempts *attempts = context;
+
+    if (attempts->made++ < attempts->interrupted)
+        return -EINTR;
+    return attempts->then < 0 ? ng_error_set(error, attempts->then, "source", "words") : 0;
+}
+
+static void what_was_interrupted_is_tried_again(void **state) {
+    struct attempts attempts = {.interrupted = 3};
+    struct ng_error error = {0};
+
+    (void)state;
+    assert_int_equal(ng_netlink_settle(make_attempt, &attempts, "s", "things", &error), 0);
+    assert_int_equal(attempts.made, 4);
+
+    attempts = (struct attempts){.interrupted = 3, .then = -EPERM};
+    assert_int_equal(ng_netlink_settle(make_attempt, &attempts, "s", "things", &error), -EPERM);
+    assert_int_equal(attempts.made, 4);
+    assert_string_equal(error.message, "words");
+
+    attempts = (struct attempts){.interrupted = UINT_MAX};
+    error = (struct ng_error){0};
+    assert_int_equal(ng_netlink_settle(make_attempt, &attempts, "s", "things", &error), -EAGAIN);
+    assert_string_equal(error.source, "s");
+    assert_string_equal(error.message, "things kept changing while they were read");
+    assert_in_range(attempts.made, 4, 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_up_to_the_end_are_heard),
@@ -351,6 +388,7 @@ int main(void) {
         cmocka_unit_test(the_kernel_answers),
         cmocka_unit_test(a_limit_is_kept),
         cmocka_unit_test(the_kernel_refuses_in_words),
+        cmocka_unit_test(what_was_interrupted_is_tried_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

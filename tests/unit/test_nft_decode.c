@@ -1,45 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's messages to rules: dumps of real rulesets against what they must read as
  * (data/nft, made by the script `record` there), and dumps that are torn, cut or forged. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <arpa/inet.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-
-#include "agent/observe/nft_decode.h"
-
-#define DATA "tests/unit/data/nft/"
-
-static uint8_t *read_file(const char *name, const char *suffix, size_t *ret_len) {
-    enum { LARGEST = 1 << 20 };
-    char path[256];
-    snprintf(path, sizeof(path), DATA "%s%s", name, suffix);
-    FILE *file = fopen(path, "rb");
-    uint8_t *bytes = calloc(1, LARGEST);
-    if (!file || !bytes)
-        fail_msg("cannot read %s", path);
-    *ret_len = fread(bytes, 1, LARGEST - 1, file);
-    fclose(file);
-    assert_true(*ret_len > 0);
-    return bytes;
-}
-
-static int decode(const uint8_t *bytes, size_t len, struct ng_ruleset **ret_ruleset,
-                  struct ng_error *error) {
-    const struct ng_nft_dump dump = {.bytes = bytes, .len_bytes = len, .read = true};
-    return ng_nft_decode(&dump, ret_ruleset, error);
-}
+#include "tests/unit/fixture_nft.h"
 
 /* -- what real dumps read as ---------------------------------------------------------------- */
 
@@ -116,7 +78,7 @@ static void test_nothing(void **state) {
 /* -- what is torn ------------------------------------------------------------------------------ */
 
 /* Decodes a copy of the exact size, so that a sanitizer sees every step outside. Returns what
- * ng_nft_decode did; whoever fails says why, whoever does not says nothing. */
+ * ng_ruleset_decode did; whoever fails says why, whoever does not says nothing. */
 static int decode_copy(const uint8_t *bytes, size_t len) {
     uint8_t *copy = malloc(len ? len : 1);
     struct ng_ruleset untouched, *ruleset = &untouched;
@@ -264,65 +226,6 @@ static void test_attributes_of_other_types(void **state) {
 
 /* -- messages by hand -------------------------------------------------------------------------- */
 
-struct made {
-    char bytes[8192];
-    size_t len;
-};
-
-static struct nlmsghdr *begin(struct made *made, uint16_t type) {
-    struct nlmsghdr *message = mnl_nlmsg_put_header(made->bytes + made->len);
-    message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-    struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-    header->nfgen_family = NFPROTO_INET;
-    return message;
-}
-
-static void end(struct made *made, const struct nlmsghdr *message) {
-    made->len += MNL_ALIGN(message->nlmsg_len);
-}
-
-static void make_table(struct made *made, const char *name) {
-    struct nlmsghdr *message = begin(made, NFT_MSG_NEWTABLE);
-    mnl_attr_put_strz(message, NFTA_TABLE_NAME, name);
-    end(made, message);
-}
-
-static void make_chain(struct made *made, const char *table, const char *name) {
-    struct nlmsghdr *message = begin(made, NFT_MSG_NEWCHAIN);
-    mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, table);
-    mnl_attr_put_strz(message, NFTA_CHAIN_NAME, name);
-    struct nlattr *hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
-    mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(NF_INET_LOCAL_IN));
-    mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, 0);
-    mnl_attr_nest_end(message, hook);
-    end(made, message);
-}
-
-/* A rule of one expression, whose data the caller fills in. */
-struct expression {
-    struct nlmsghdr *message;
-    struct nlattr *list, *element, *data;
-};
-
-static struct expression begin_rule(struct made *made, const char *table, const char *chain,
-                                    const char *name) {
-    struct expression expression = {.message = begin(made, NFT_MSG_NEWRULE)};
-    mnl_attr_put_strz(expression.message, NFTA_RULE_TABLE, table);
-    mnl_attr_put_strz(expression.message, NFTA_RULE_CHAIN, chain);
-    expression.list = mnl_attr_nest_start(expression.message, NFTA_RULE_EXPRESSIONS);
-    expression.element = mnl_attr_nest_start(expression.message, NFTA_LIST_ELEM);
-    mnl_attr_put_strz(expression.message, NFTA_EXPR_NAME, name);
-    expression.data = mnl_attr_nest_start(expression.message, NFTA_EXPR_DATA);
-    return expression;
-}
-
-static void end_rule(struct made *made, const struct expression *expression) {
-    mnl_attr_nest_end(expression->message, expression->data);
-    mnl_attr_nest_end(expression->message, expression->element);
-    mnl_attr_nest_end(expression->message, expression->list);
-    end(made, expression->message);
-}
-
 static void make_jump(struct made *made, const char *chain, const char *to) {
     struct expression expression = begin_rule(made, "t", chain, "immediate");
     mnl_attr_put_u32(expression.message, NFTA_IMMEDIATE_DREG, htonl(NFT_REG_VERDICT));
@@ -434,11 +337,7 @@ static void test_an_empty_load(void **state) {
     struct expression load = begin_rule(&made, "t", "c", "exthdr");
     mnl_attr_put_u32(load.message, NFTA_EXTHDR_DREG, htonl(NFT_REG_1));
     mnl_attr_put_u32(load.message, NFTA_EXTHDR_LEN, 0);
-    mnl_attr_nest_end(load.message, load.data);
-    mnl_attr_nest_end(load.message, load.element);
-    load.element = mnl_attr_nest_start(load.message, NFTA_LIST_ELEM);
-    mnl_attr_put_strz(load.message, NFTA_EXPR_NAME, "cmp");
-    load.data = mnl_attr_nest_start(load.message, NFTA_EXPR_DATA);
+    next_expression(&load, "cmp");
     mnl_attr_put_u32(load.message, NFTA_CMP_SREG, htonl(NFT_REG_1));
     mnl_attr_put_u32(load.message, NFTA_CMP_OP, htonl(NFT_CMP_EQ));
     struct nlattr *value = mnl_attr_nest_start(load.message, NFTA_CMP_DATA);

@@ -121,7 +121,7 @@ static void test_wrong_values(void **state) {
     assert_refused(&check, "check --docker tcp://host", "--docker",
                    "found \"tcp://host\": expected a host and a port, as in "
                    "tcp://192.0.2.1:2375 or tcp://[2001:db8::1]:2375");
-    assert_refused(&check, "check --policy=", "", "--policy: the name of the file is empty");
+    assert_refused(&check, "check --policy=", "", "--policy: its value is empty");
     assert_refused(&check, "check --format \x1b[31m", "--format",
                    "found \"\\x1b[31m\", expected table or json");
 }

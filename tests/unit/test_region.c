@@ -126,6 +126,54 @@ static void test_algebra(void **state) {
     }
 }
 
+enum { SHARED = 6, SINGLE_PORTS = 256 };
+
+/* Single ports, whose addresses are one of a few sets that lie in memory once; 0 is none. */
+static struct ng_region of_shared_sets(struct ng_arena *arena, struct dice *dice,
+                                       const struct ng_addrset *sets, uint8_t *ret_which) {
+    struct ng_band *bands = ng_arena_alloc(arena, SINGLE_PORTS, sizeof(*bands));
+    struct ng_region region = {.bands = bands};
+    assert_non_null(bands);
+    for (unsigned port = 0; port < SINGLE_PORTS; port++) {
+        unsigned which = roll(dice, SHARED);
+        if (port && which == ret_which[port - 1]) /* neighbours differ */
+            which = (which + 1) % SHARED;
+        ret_which[port] = (uint8_t)which;
+        if (which)
+            bands[region.count++] = (struct ng_band){(uint16_t)port, (uint16_t)port, sets[which]};
+    }
+    return region;
+}
+
+/* Thousands of bands that take turns between a few sets, as a mask on ports makes them. */
+static void test_bands_that_share_sets(void **state) {
+    static const uint16_t bits[SHARED] = {0, 0x0001, 0x00ff, 0xff00, 0x0ff0, 0xffff};
+    struct ng_addrset sets[SHARED];
+    struct dice dice = {0x5e75};
+    for (unsigned i = 0; i < SHARED; i++)
+        sets[i] = set_of(*state, bits[i]);
+    for (unsigned round = 0; round < 20; round++) {
+        uint8_t of_a[SINGLE_PORTS], of_b[SINGLE_PORTS];
+        struct ng_region a = of_shared_sets(*state, &dice, sets, of_a), both, common, rest;
+        struct ng_region b = of_shared_sets(*state, &dice, sets, of_b);
+        uint16_t all = 0;
+        assert_int_equal(ng_region_union(*state, a, b, &both), 0);
+        assert_int_equal(ng_region_intersect(*state, a, b, &common), 0);
+        assert_int_equal(ng_region_subtract(*state, a, b, &rest), 0);
+        for (unsigned port = 0; port < SINGLE_PORTS; port++) {
+            uint16_t x = bits[of_a[port]], y = bits[of_b[port]];
+            assert_int_equal(bits_at(both, (uint16_t)port), x | y);
+            assert_int_equal(bits_at(common, (uint16_t)port), x & y);
+            assert_int_equal(bits_at(rest, (uint16_t)port), x & (uint16_t)~y);
+            all |= x;
+        }
+        struct ng_addrset addrs;
+        assert_int_equal(ng_region_addrs(*state, a, &addrs), 0);
+        for (unsigned i = 0; i < ADDRS; i++)
+            assert_int_equal(ng_addrset_contains(addrs, i), all >> i & 1);
+    }
+}
+
 static void test_nothing(void **state) {
     struct ng_region region = {.count = 99};
     assert_int_equal(ng_region_make(*state, 0, 10, (struct ng_addrset){0}, &region), 0);
@@ -139,6 +187,7 @@ int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_algebra),
+        TEST(test_bands_that_share_sets),
         TEST(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

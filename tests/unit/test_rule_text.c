@@ -61,12 +61,23 @@ static void test_fields(void **state) {
     assert_text(lab, "meta l4proto 200", is(lab, NG_FIELD_L4PROTO, 200));
     assert_text(lab, "meta nfproto ipv6", is(lab, NG_FIELD_NFPROTO, 10));
     assert_text(lab, "meta protocol ip", is(lab, NG_FIELD_ETHERTYPE, 0x800));
-    assert_text(lab, "meta mark 0x10", is(lab, NG_FIELD_MARK, 16));
-    assert_text(lab, "fib daddr type local", is(lab, NG_FIELD_FIB_DADDR_TYPE, 2));
+    assert_text(lab, "meta mark 0x00000010", is(lab, NG_FIELD_MARK, 16));
+    assert_text(lab, "fib daddr type local", fib_type(lab, NG_FIB_DADDR, 2));
     assert_text(lab, "ct state new", has_bit(lab, NG_FIELD_CT_STATE, 8));
     assert_text(lab, "ct state ! invalid,untracked", not(has_bit(lab, NG_FIELD_CT_STATE, 65)));
     assert_text(lab, "ct status dnat", has_bit(lab, NG_FIELD_CT_STATUS, 32));
+    assert_text(lab, "ct state == new", is(lab, NG_FIELD_CT_STATE, 8));
     assert_text(lab, "ct direction original", is(lab, NG_FIELD_CT_DIRECTION, 0));
+    assert_text(lab, "meta pkttype { broadcast, multicast }",
+                is_between(lab, NG_FIELD_PKTTYPE, 1, 2));
+    assert_text(lab, "meta pkttype 4", is(lab, NG_FIELD_PKTTYPE, 4));
+    assert_text(lab, "ether saddr 02:00:00:00:00:1f",
+                is(lab, NG_FIELD_ETHER_SADDR, 0x02000000001f));
+    assert_text(lab, "meta ipsec exists", is(lab, NG_FIELD_SECPATH, 1));
+    assert_text(lab, "iif 77", is(lab, NG_FIELD_IIF, 77));
+    lab->ruleset.links = lab->links;
+    lab->ruleset.n_links = lab->world.n_links;
+    assert_text(lab, "iif \"eth1\"", is(lab, NG_FIELD_IIF, ETH1));
 }
 
 /* "tcp dport" says it all: what only led there is left out, what stands alone is not. */
@@ -77,6 +88,43 @@ static void test_transport(void **state) {
     assert_text(lab, "meta l4proto tcp accept", is(lab, NG_FIELD_L4PROTO, 6), ACCEPT);
     assert_text(lab, "meta l4proto != tcp th dport 80", not(is(lab, NG_FIELD_L4PROTO, 6)),
                 dport(lab, 80));
+    assert_text(lab, "icmp type echo-request", is(lab, NG_FIELD_L4PROTO, 1),
+                is(lab, NG_FIELD_ICMP_TYPE, 8));
+    assert_text(lab, "ip saddr 10.0.0.1 tcp dport 80", is(lab, NG_FIELD_NFPROTO, 2),
+                from(lab, "10.0.0.1"), is(lab, NG_FIELD_L4PROTO, 6), dport(lab, 80));
+    assert_text(lab, "meta nfproto ipv6 tcp dport 80", is(lab, NG_FIELD_NFPROTO, 10),
+                is(lab, NG_FIELD_L4PROTO, 6), dport(lab, 80));
+    assert_text(lab, "ip6 saddr ::1", is(lab, NG_FIELD_ETHERTYPE, 0x86dd), from(lab, "::1"));
+    assert_text(lab, "meta nfproto ipv6 ip saddr 10.0.0.1", is(lab, NG_FIELD_NFPROTO, 10),
+                from(lab, "10.0.0.1"));
+    assert_text(lab, "meta nfproto ipv4 accept", is(lab, NG_FIELD_NFPROTO, 2), ACCEPT);
+}
+
+/* What reject says if it is not told what goes without saying, in each family's own way. */
+static void test_reject(void **state) {
+    static const struct {
+        enum ng_table_family family;
+        const char *text;
+    } cases[] = {{NG_TABLE_IP, "reject with icmp port-unreachable"},
+                 {NG_TABLE_IP6, "reject with icmpv6 port-unreachable"},
+                 {NG_TABLE_INET, "reject with icmpx port-unreachable"}};
+    _lab_ lab = setup();
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+            lab->tables[0].family = cases[k].family;
+            assert_text(lab, i == k ? "reject" : cases[i].text,
+                        (struct ng_op){.kind = NG_OP_VERDICT,
+                                       .verdict = {NG_VERDICT_DROP, 0, cases[i].text}});
+        }
+}
+
+static void test_comment(void **state) {
+    _lab_ lab = setup();
+    (void)state;
+    RULE(lab, 0, ACCEPT);
+    lab->rules[lab->ruleset.n_rules - 1].comment = "let it in";
+    assert_string_equal(last_text(lab), "accept comment \"let it in\"");
 }
 
 /* A name of all 16 bytes, and intervals of names that are no prefix. */
@@ -118,8 +166,10 @@ static void test_masks(void **state) {
     (void)state;
     flags.mask = 0x12;
     mark.mask = 0xff;
-    assert_text(lab, "tcp flags & syn,ack == syn", match_set(lab, flags, one_interval(lab, 2, 2)));
-    assert_text(lab, "meta mark & 0xff != 0x1", not(match_set(lab, mark, one_interval(lab, 1, 1))));
+    assert_text(lab, "tcp flags syn / syn,ack", match_set(lab, flags, one_interval(lab, 2, 2)));
+    assert_text(lab, "tcp flags ! syn,ack", match_set(lab, flags, one_interval(lab, 0, 0)));
+    assert_text(lab, "meta mark & 0x000000ff != 0x00000001",
+                not(match_set(lab, mark, one_interval(lab, 1, 1))));
 }
 
 static void test_effects(void **state) {
@@ -128,17 +178,22 @@ static void test_effects(void **state) {
     (void)state;
     range.addr_hi.value = 0x0a000009;
     range.port_hi = 90;
-    assert_text(lab, "dnat to 172.17.0.2:80", dnat(lab, "172.17.0.2", 80));
-    assert_text(lab, "dnat to [fd00::2]:80", dnat(lab, "fd00::2", 80));
-    assert_text(lab, "dnat to fd00::2", dnat(lab, "fd00::2", 0));
-    assert_text(lab, "dnat to 10.0.0.1-10.0.0.9:80-90", nat_op(lab, NG_OP_DNAT, range));
+    assert_text(lab, "dnat ip to 172.17.0.2:80", dnat(lab, "172.17.0.2", 80));
+    assert_text(lab, "dnat ip6 to [fd00::2]:80", dnat(lab, "fd00::2", 80));
+    assert_text(lab, "dnat ip6 to fd00::2", dnat(lab, "fd00::2", 0));
+    assert_text(lab, "dnat ip to 10.0.0.1-10.0.0.9:80-90", nat_op(lab, NG_OP_DNAT, range));
     assert_text(lab, "redirect to :3128", redirect(lab, 3128));
     assert_text(lab, "redirect", redirect(lab, 0));
     assert_text(lab, "masquerade", MASQUERADE);
     assert_text(lab, "notrack", NOTRACK);
-    assert_text(lab, "meta mark set 0x10", set_mark(lab, 0, 16));
-    assert_text(lab, "meta mark set meta mark & 0xff ^ 0x100", set_mark(lab, 0xff, 0x100));
-    assert_text(lab, "meta mark set ct mark", (struct ng_op){.kind = NG_OP_SET_MARK});
+    assert_text(lab, "meta mark set 0x00000010", set_mark(lab, 0, 16));
+    assert_text(lab, "meta mark set meta mark & 0x000001ff | 0x00000100",
+                set_mark(lab, 0xff, 0x100));
+    assert_text(lab, "meta mark set meta mark ^ 0x00000001", set_mark(lab, UINT32_MAX, 1));
+    assert_text(lab, "meta mark set meta mark | 0x00000001", set_mark(lab, 0xfffffffe, 1));
+    assert_text(lab, "meta mark set ?", forget_mark(lab));
+    lab->tables[0].family = NG_TABLE_IP;
+    assert_text(lab, "dnat to 172.17.0.2:80", dnat(lab, "172.17.0.2", 80));
 }
 
 /* Whatever is cut is said to be, and fits. */
@@ -180,7 +235,8 @@ static void test_anything(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts),      cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_transport),     cmocka_unit_test(test_odd_names),
+        cmocka_unit_test(test_transport),     cmocka_unit_test(test_reject),
+        cmocka_unit_test(test_comment),       cmocka_unit_test(test_odd_names),
         cmocka_unit_test(test_sets_and_maps), cmocka_unit_test(test_masks),
         cmocka_unit_test(test_effects),       cmocka_unit_test(test_long_rules),
         cmocka_unit_test(test_anything),

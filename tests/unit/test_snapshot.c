@@ -24,13 +24,15 @@ _Static_assert(sizeof(struct ng_label) == 16, "new field");
 _Static_assert(sizeof(struct ng_container) == 120, "new field");
 _Static_assert(sizeof(struct ng_network) == 40, "new field");
 _Static_assert(sizeof(struct ng_engine) == 80, "new field");
-_Static_assert(sizeof(struct ng_link) == 40, "new field");
+_Static_assert(sizeof(struct ng_link) == 56, "new field");
 _Static_assert(sizeof(struct ng_ifaddr) == 48, "new field");
 _Static_assert(sizeof(struct ng_route) == 48, "new field");
-_Static_assert(sizeof(struct ng_route_rule) == 128, "new field");
+_Static_assert(sizeof(struct ng_route_rule) == 144, "new field");
 _Static_assert(sizeof(struct ng_listener) == 64, "new field");
 _Static_assert(sizeof(struct ng_nft_dump) == 24, "new field");
-_Static_assert(sizeof(struct ng_world) == 176, "new field");
+_Static_assert(sizeof(struct ng_xt_table) == 32, "new field");
+_Static_assert(sizeof(struct ng_ipset_dump) == 24, "new field");
+_Static_assert(sizeof(struct ng_world) == 224, "new field");
 #endif
 
 /* -- a world with something in every field ------------------------------------------- */
@@ -196,11 +198,20 @@ static void fill_link(struct dice *dice, struct ng_link *link) {
     link->type = (uint16_t)roll(dice);
     link->up = flip(dice);
     link->loopback = flip(dice);
+    link->lower = roll(dice);
+    link->group = roll(dice);
+    link->vrf_table = roll(dice);
     link->xdp = flip(dice);
+    link->tc = flip(dice);
     link->rp_filter = (uint8_t)roll(dice);
     link->route_localnet = flip(dice);
+    link->accept_local = flip(dice);
+    link->src_valid_mark = flip(dice);
+    link->send_redirects = flip(dice);
     link->forwarding4 = flip(dice);
     link->forwarding6 = flip(dice);
+    link->bridge_calls4 = flip(dice);
+    link->bridge_calls6 = flip(dice);
 }
 
 static void fill_ifaddr(struct dice *dice, struct ng_ifaddr *ifaddr) {
@@ -226,6 +237,14 @@ static void fill_route_rule(struct dice *dice, struct ng_route_rule *rule) {
     rule->other_selectors = flip(dice);
     rule->priority = roll(dice) % 2; /* equal ones keep their order */
     rule->table = roll(dice);
+    rule->target = roll(dice);
+    rule->proto = (uint8_t)roll(dice);
+    rule->sport_lo = port(dice);
+    rule->sport_hi = port(dice);
+    rule->dport_lo = port(dice);
+    rule->dport_hi = port(dice);
+    rule->suppresses = flip(dice);
+    rule->suppress_len = (uint8_t)roll(dice);
     rule->fwmark = roll(dice);
     rule->fwmask = roll(dice);
     if (flip(dice))
@@ -247,16 +266,26 @@ static void fill_listener(struct dice *dice, struct ng_listener *listener) {
     listener->container_id = text_or_null(dice);
 }
 
-static void fill_nft(struct dice *dice, struct ng_nft_dump *nft) {
+static const uint8_t *some_bytes(struct dice *dice, size_t *ret_len) {
     uint8_t *bytes;
 
-    nft->len_bytes = roll(dice) % 100;
-    bytes = ng_arena_alloc(dice->arena, nft->len_bytes, 1);
-    for (size_t i = 0; i < nft->len_bytes; i++)
+    *ret_len = roll(dice) % 100;
+    bytes = ng_arena_alloc(dice->arena, *ret_len, 1);
+    for (size_t i = 0; i < *ret_len; i++)
         bytes[i] = (uint8_t)roll(dice);
-    nft->bytes = bytes;
+    return bytes;
+}
+
+static void fill_nft(struct dice *dice, struct ng_nft_dump *nft) {
+    nft->bytes = some_bytes(dice, &nft->len_bytes);
     nft->generation = roll(dice);
     nft->read = flip(dice);
+}
+
+static void fill_xt_table(struct dice *dice, struct ng_xt_table *table) {
+    table->family = flip(dice) ? NG_IP4 : NG_IP6;
+    table->name = text(dice);
+    table->bytes = some_bytes(dice, &table->len_bytes);
 }
 
 static struct ng_world *generate(uint64_t seed) {
@@ -278,6 +307,11 @@ static struct ng_world *generate(uint64_t seed) {
     world->routes_read = flip(&dice);
     world->listeners_read = flip(&dice);
     fill_nft(&dice, &world->nft);
+    LIST(&dice, world->xt_tables, world->n_xt_tables, fill_xt_table);
+    world->ipsets.bytes = some_bytes(&dice, &world->ipsets.len_bytes);
+    world->ipsets.read = flip(&dice);
+    world->ipsec = flip(&dice);
+    world->conntrack_strict = flip(&dice);
     assert_int_equal(ng_world_sort(world), 0);
     return world;
 }
@@ -383,8 +417,17 @@ static void same_link(const struct ng_link *a, const struct ng_link *b) {
     SAME(xdp);
     SAME(rp_filter);
     SAME(route_localnet);
+    SAME(lower);
+    SAME(group);
+    SAME(tc);
+    SAME(accept_local);
+    SAME(src_valid_mark);
+    SAME(send_redirects);
     SAME(forwarding4);
     SAME(forwarding6);
+    SAME(vrf_table);
+    SAME(bridge_calls4);
+    SAME(bridge_calls6);
 }
 
 static void same_ifaddr(const struct ng_ifaddr *a, const struct ng_ifaddr *b) {
@@ -409,6 +452,14 @@ static void same_route_rule(const struct ng_route_rule *a, const struct ng_route
     SAME(action);
     SAME(invert);
     SAME(other_selectors);
+    SAME(target);
+    SAME(proto);
+    SAME(sport_lo);
+    SAME(sport_hi);
+    SAME(dport_lo);
+    SAME(dport_hi);
+    SAME(suppresses);
+    SAME(suppress_len);
     SAME(priority);
     SAME(table);
     SAME(fwmark);
@@ -432,6 +483,13 @@ static void same_listener(const struct ng_listener *a, const struct ng_listener 
     SAME_TEXT(container_id);
 }
 
+static void same_xt_table(const struct ng_xt_table *a, const struct ng_xt_table *b) {
+    SAME(family);
+    SAME_TEXT(name);
+    SAME(len_bytes);
+    assert_memory_equal(a->bytes, b->bytes, a->len_bytes);
+}
+
 static void same_world(const struct ng_world *a, const struct ng_world *b) {
     SAME_TEXT(host);
     SAME(time_s);
@@ -450,6 +508,12 @@ static void same_world(const struct ng_world *a, const struct ng_world *b) {
     SAME(nft.read);
     SAME(nft.len_bytes);
     assert_memory_equal(a->nft.bytes, b->nft.bytes, a->nft.len_bytes);
+    SAME_LIST(xt_tables, same_xt_table);
+    SAME(ipsets.read);
+    SAME(ipsets.len_bytes);
+    assert_memory_equal(a->ipsets.bytes, b->ipsets.bytes, a->ipsets.len_bytes);
+    SAME(ipsec);
+    SAME(conntrack_strict);
 }
 
 /* -- tests --------------------------------------------------------------------------- */

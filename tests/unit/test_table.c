@@ -266,6 +266,50 @@ static void test_wide_characters_align(void **state) {
     free(text);
 }
 
+/* Which of the packet filters hold rules, where that may surprise or all is told. */
+static void test_backends(void **state) {
+    (void)state;
+    static const char *const both[] = {"nf_tables", "iptables-legacy"};
+    const struct ng_world world = {.host = "h"};
+    struct ng_result result = {.world = &world, .complete = true, .backends = {both, 2}};
+    char *text = print_text(&result, &plain);
+    assert_has(text,
+               "filter    nf_tables and iptables-legacy both hold rules: a packet has to pass\n"
+               "          both\n");
+    free(text);
+
+    result.backends.count = 1;
+    text = print_text(&result, &plain);
+    assert_null(strstr(text, "filter"));
+    free(text);
+    const struct ng_print_options verbose = {.width = NG_TABLE_WIDTH, .verbose = true};
+    text = print_text(&result, &verbose);
+    assert_has(text, "filter    nf_tables\n");
+    free(text);
+}
+
+/* Rules of iptables-legacy have numbers and no handles. */
+static void test_legacy_decider(void **state) {
+    (void)state;
+    const struct ng_decider decider = {
+        .table = "ip filter", .chain = "web", .handle = 3, .rule = "drop", .legacy = true};
+    const struct ng_reach reach = {
+        .zone = "public", .interface = "eth0", .verdict = NG_BLOCKED, .decided_by = &decider};
+    const struct ng_exposure exposure = {.id = "1",
+                                         .kind = NG_KIND_HOST,
+                                         .family = NG_IP4,
+                                         .proto = NG_TCP,
+                                         .reach = &reach,
+                                         .n_reach = 1};
+    const struct ng_world world = {.host = "h"};
+    const struct ng_result result = {
+        .world = &world, .complete = true, .exposures = &exposure, .n_exposures = 1};
+    const struct ng_print_options verbose = {.width = NG_TABLE_WIDTH, .verbose = true};
+    char *text = print_text(&result, &verbose);
+    assert_has(text, "ip filter web (legacy) rule 3: drop");
+    free(text);
+}
+
 static void test_no_engine_and_gaps(void **state) {
     (void)state;
     const struct ng_gap gaps[] = {
@@ -471,6 +515,8 @@ int main(void) {
         cmocka_unit_test(test_verbose),
         cmocka_unit_test(test_hostile_strings),
         cmocka_unit_test(test_wide_characters_align),
+        cmocka_unit_test(test_backends),
+        cmocka_unit_test(test_legacy_decider),
         cmocka_unit_test(test_no_engine_and_gaps),
         cmocka_unit_test(test_groups_only_what_is_alike),
         cmocka_unit_test(test_families),
