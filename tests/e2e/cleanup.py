@@ -12,20 +12,22 @@ import time
 from lab import HOST4, PATIENCE_S, Engine, LabError, Tap, same
 
 
-def traces(name):
+def traces(engine_name):
     """Whatever is left of an engine of the lab on this machine."""
-    mark = f"netguard-lab-{name}"
-    state = pathlib.Path(os.environ.get("NETGUARD_LAB", "/var/tmp/netguard-lab"), "run", name)
+    mark = f"netguard-lab-{engine_name}"
+    state = pathlib.Path(os.environ.get("NETGUARD_LAB", "/var/tmp/netguard-lab"), "run",
+                         engine_name)
     found = [str(path) for path in pathlib.Path("/run/netns").glob(f"{mark}-*")]
     found += [str(path) for path in pathlib.Path("/sys/fs/cgroup").glob(f"**/{mark}*")]
     found += [str(state)] if state.exists() else []
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             known = (process / "cgroup").read_text() + (process / "mountinfo").read_text()
+            name = (process / "comm").read_text().strip()
         except OSError:  # ended meanwhile, or a zombie that init has yet to reap
             continue
         if mark in known or str(state) in known:
-            found.append(f"{process}: {(process / 'comm').read_text().strip()}")
+            found.append(f"{process}: {name}")
     return found
 
 

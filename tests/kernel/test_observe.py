@@ -9,8 +9,6 @@ Needs root, iproute2, nftables and iptables-nft. Prints TAP. Everything it makes
 namespaces of its own and goes with its processes.
 """
 import base64
-import ctypes
-import json
 import os
 import signal
 import socket
@@ -19,57 +17,8 @@ import subprocess
 import sys
 import time
 
-NETGUARD = sys.argv[1:] or [os.path.abspath(os.environ["NETGUARD"]), "snapshot"]
-INSIDE = "NETGUARD_TEST_OBSERVE_INSIDE"
-
-
-def run(*command, **more):
-    """The output of a command that has to succeed."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **more)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}: exit {done.returncode}")
-    return done.stdout
-
-
-def run_json(*command):
-    return json.loads(run(*command) or "[]")
-
-
-def shell(lines):
-    for line in lines.strip().splitlines():
-        if line.strip():
-            run("sh", "-c", line.strip())
-
-
-def write(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
-
-
-def read(path):
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def snapshot(*prefix):
-    done = subprocess.run([*prefix, *NETGUARD], stdout=subprocess.PIPE, text=True, check=False)
-    world = json.loads(done.stdout)
-    assert world["schema"] == "netguard.snapshot/1", world["schema"]
-    return world
-
-
-def equal(what, observed, told):
-    """Compares two lists of tuples regardless of order."""
-    observed, told = sorted(observed, key=repr), sorted(told, key=repr)
-    missing = [x for x in told if x not in observed]
-    extra = [x for x in observed if x not in told]
-    assert not missing and not extra, f"{what}: missing {missing}, not there {extra}"
-    assert len(observed) == len(told), f"{what}: {len(observed)} instead of {len(told)}"
-    assert observed, f"{what}: nothing there, nothing compared"
-
+from observed import (ATTACH_XDP, XDP, NETGUARD, Attached, equal, in_namespace, link_names, read,
+                      run, run_json, run_tests, settle, shell, snapshot, sysctl, write)
 
 # -- the world to observe ------------------------------------------------------------------------
 
@@ -79,6 +28,7 @@ ip link add br0 type bridge
 ip link add v0 type veth peer name v1
 ip link add v2 type veth peer name v3
 ip link set v0 master br0
+ip link set v3 group 7
 ip link add dot.ted type veth peer name v4
 ip link add link dot.ted name mac7 type macvlan
 for l in br0 v0 v1 v2 v3 dot.ted; do ip link set $l up; done
@@ -100,16 +50,26 @@ ip route add 10.7.0.0/16 via inet6 2001:db8:1::9 dev v1
 ip -6 route add default via 2001:db8:1::fe dev v1
 ip -6 route add 2001:db8:5::/48 via 2001:db8:1::fd dev v1 metric 3
 ip -6 route add blackhole 2001:db8:6::/48
+ip -6 route add 2001:db8:a::/48 dev v1 expires 3000
+ip -6 route add throw 2001:db8:b::/48 table 1000
 ip -6 route add 2001:db8:7::/48 nexthop via 2001:db8:1::3 dev v1 nexthop via 2001:db8:2::2 dev v2
 ip rule add from 10.0.0.0/8 lookup 1000 priority 100
 ip rule add not to 10.9.0.0/16 iif v1 lookup 1000 priority 101
 ip rule add fwmark 0x1/0xff lookup 1000 priority 102
 ip rule add fwmark 7 oif v2 unreachable priority 103
 ip rule add uidrange 1-2 lookup 1000 priority 104
+ip rule add not uidrange 1-2 iif v1 lookup 1000 priority 104
+ip rule add uidrange 0-2 iif v1 lookup 1000 priority 104
 ip rule add ipproto tcp dport 80-90 lookup 1000 priority 105
+ip rule add ipproto udp sport 53 dport 1024-65534 lookup 1000 priority 105
 ip rule add goto 200 priority 106
+ip rule add goto 199 priority 109
+ip rule add tos 0x10 lookup 1000 priority 107
+ip rule add l3mdev priority 108
 ip rule add blackhole priority 200
 ip rule add lookup main suppress_prefixlength 0 priority 201
+ip rule add lookup main suppress_prefixlength 24 priority 202
+ip rule add lookup main suppress_ifgroup 7 priority 203
 ip rule add from all priority 300 lookup 1000
 ip rule add from all priority 300 lookup 1001
 ip -6 rule add from 2001:db8::/32 lookup 1000 priority 100
@@ -121,6 +81,8 @@ SYSCTLS = {
     "ipv4/conf/v1/rp_filter": "2",
     "ipv4/conf/v2/rp_filter": "0",
     "ipv4/conf/v2/route_localnet": "1",
+    "ipv4/conf/v1/accept_local": "1",
+    "ipv4/conf/v2/src_valid_mark": "1",
     "ipv4/conf/v1/forwarding": "1",
     "ipv4/conf/br0/forwarding": "1",
     "ipv4/conf/dot.ted/forwarding": "0",
@@ -209,28 +171,27 @@ def open_sockets():
 # -- what the other tools say --------------------------------------------------------------------
 
 
-def link_names(world):
-    return {link["index"]: link["name"] for link in world["links"]}
-
-
-def sysctl(path):
-    return int(read(f"/proc/sys/net/{path}") or 0)
+def told_link(link, indexes):
+    kind = link.get("linkinfo", {}).get("info_kind", "")
+    # `link` of a veth is its other end; of one elsewhere there is no name.
+    lower = None if kind == "veth" else link.get("link")
+    group = link.get("group", "default")
+    return (link["ifname"], link["ifindex"], indexes.get(link.get("master"), 0), kind,
+            "UP" in link["flags"], "LOOPBACK" in link["flags"],
+            {"loopback": 772, "ether": 1}.get(link["link_type"]), indexes.get(lower, 0),
+            0 if group == "default" else int(group))
 
 
 def test_links(world):
-    told = []
     indexes = {link["ifname"]: link["ifindex"] for link in run_json("ip", "-j", "link")}
-    for link in run_json("ip", "-j", "-d", "link"):
-        name, kind = link["ifname"], link.get("linkinfo", {}).get("info_kind", "")
-        told.append((name, link["ifindex"], indexes.get(link.get("master"), 0), kind,
-                     "UP" in link["flags"], "LOOPBACK" in link["flags"],
-                     {"loopback": 772, "ether": 1}.get(link["link_type"], link["link_type"])))
+    told = [told_link(link, indexes) for link in run_json("ip", "-j", "-d", "link")]
     observed = [(link["name"], link["index"], link["master"], link["kind"], link["up"],
-                 link["loopback"], link["type"] if link["type"] in (1, 772) else None)
-                for link in world["links"]]
-    told = [x if x[6] in (1, 772) else (*x[:6], None) for x in told]
+                 link["loopback"], link["type"] if link["type"] in (1, 772) else None,
+                 link["lower"], link["group"]) for link in world["links"]]
     equal("links", observed, told)
-    assert not any(link["xdp"] for link in world["links"])
+    assert {link[7] for link in told} == {0, indexes["dot.ted"]}
+    assert {link[8] for link in told} == {0, 7}
+    assert not any(link["xdp"] or link["tc"] or link["vrf_table"] for link in world["links"])
 
 
 def test_sysctls(world):
@@ -241,16 +202,22 @@ def test_sysctls(world):
                      max(sysctl("ipv4/conf/all/rp_filter"), sysctl(f"ipv4/conf/{name}/rp_filter")),
                      bool(sysctl("ipv4/conf/all/route_localnet")
                           or sysctl(f"ipv4/conf/{name}/route_localnet")),
+                     bool(sysctl("ipv4/conf/all/accept_local")
+                          or sysctl(f"ipv4/conf/{name}/accept_local")),
+                     bool(sysctl("ipv4/conf/all/src_valid_mark")
+                          or sysctl(f"ipv4/conf/{name}/src_valid_mark")),
                      bool(sysctl(f"ipv4/conf/{name}/forwarding")),
                      bool(sysctl("ipv6/conf/all/forwarding")
                           or sysctl(f"ipv6/conf/{name}/force_forwarding"))))
     equal("sysctls", [(link["name"], link["rp_filter"], link["route_localnet"],
-                       link["forwarding4"], link["forwarding6"]) for link in world["links"]], told)
+                       link["accept_local"], link["src_valid_mark"], link["forwarding4"],
+                       link["forwarding6"]) for link in world["links"]], told)
 
 
 def test_more_sysctls(_):
     """The switches that the setup leaves alone."""
-    for path in ("ipv4/conf/all/route_localnet", "ipv6/conf/all/forwarding",
+    for path in ("ipv4/conf/all/route_localnet", "ipv4/conf/all/accept_local",
+                 "ipv4/conf/all/src_valid_mark", "ipv6/conf/all/forwarding",
                  "ipv6/conf/v1/force_forwarding"):
         if read(f"/proc/sys/net/{path}") is None:
             continue
@@ -297,23 +264,46 @@ def test_routes(world):
             names.get(r["oif"]), r["has_gateway"], r["scope"]) for r in world["routes"]], told)
 
 
+def test_more_routes(_):
+    """A router answers at the anycast address of each of its networks."""
+    write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
+    world = snapshot()
+    test_routes(world)
+    write("/proc/sys/net/ipv6/conf/all/forwarding", "0")
+    assert {2, 4, 5} <= {route["type"] for route in world["routes"] if ":" in route["dst"]}
+
+
 ACTIONS = {None: 1, "to_tbl": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7,
            "prohibit": 8}
-OTHERS = {"uid_start", "ipproto", "dport", "sport", "tos", "goto", "suppress_prefixlen",
-          "dport_start", "sport_start", "l3mdev", "tun_id"}
+OTHERS = {"tos", "suppress_ifgroup", "tun_id"}
+PROTOCOLS = {"tcp": 6, "udp": 17}
+
+
+def told_ports(rule, which):
+    return (rule.get(which) or rule.get(f"{which}_start", 0),
+            rule.get(which) or rule.get(f"{which}_end", 0))
 
 
 def told_rule(rule, family):
+    """A rule as it is for packets that arrive, which are root's."""
+    if rule.get("uid_start", 0) > 0:
+        kept = {"priority", "src", "table"} & set(rule)
+        return told_rule({**{key: rule[key] for key in kept}, "src": "all",
+                          **({} if "not" in rule else {"action": "nop"})}, family)
     table = rule.get("table", 0)
     mark = int(rule.get("fwmark", "0"), 16)
     mask = int(rule["fwmask"], 16) if "fwmask" in rule else 0xffffffff if mark else 0
     # ip prints the action unless it is a table, and names what a goto leads to.
-    action = "goto" if "goto" in rule else rule.get("action")
+    leads = "goto" in rule and "unresolved" not in rule
+    action = "goto" if leads else "nop" if "goto" in rule else rule.get("action")
     return (family, rule["priority"], TABLES.get(table) or int(table), ACTIONS[action],
             "not" in rule, bool(OTHERS & set(rule)), mark, mask,
             None if rule["src"] == "all" else rule["src"],
             rule.get("srclen", 0) if rule["src"] != "all" else 0,
-            rule.get("dst"), rule.get("dstlen", 0), rule.get("iif"), rule.get("oif"))
+            rule.get("dst"), rule.get("dstlen", 0), rule.get("iif"), rule.get("oif"),
+            rule["goto"] if leads else 0, PROTOCOLS.get(rule.get("ipproto"), 0),
+            *told_ports(rule, "sport"), *told_ports(rule, "dport"),
+            "suppress_prefixlen" in rule, rule.get("suppress_prefixlen", 0))
 
 
 def test_rules(world):
@@ -326,8 +316,11 @@ def test_rules(world):
             for rule in run_json("ip", option, "-j", "rule")]
     observed = [(r["family"], r["priority"], r["table"], r["action"], r["invert"],
                  r["other_selectors"], r["fwmark"], r["fwmask"], r["src"], full(r, "src"),
-                 r["dst"], full(r, "dst"), r["iif"], r["oif"]) for r in world["route_rules"]]
+                 r["dst"], full(r, "dst"), r["iif"], r["oif"], r["target"], r["proto"],
+                 r["sport_lo"], r["sport_hi"], r["dport_lo"], r["dport_hi"], r["suppresses"],
+                 r["suppress_len"]) for r in world["route_rules"]]
     equal("rules", observed, told)
+    assert {3, 2} <= {r[3] for r in told} and any(r[5] for r in told) and any(r[21] for r in told)
     order = [(r[0], r[1], r[2]) for r in observed]
     assert order == [(r[0], r[1], r[2]) for r in told], f"order of rules: {order}"
 
@@ -554,42 +547,15 @@ def test_changing_ruleset(_):
 # -- the edges -----------------------------------------------------------------------------------
 
 
-def sysctls():
-    """What the namespace's settings are, but for the counters among them."""
-    settings = {}
-    for folder, _, names in os.walk("/proc/sys/net"):
-        for name in names:
-            path = os.path.join(folder, name)
-            try:
-                settings[path] = read(path)
-            except OSError:  # some can only be written
-                continue
-    return {path: text for path, text in settings.items() if "nf_conntrack_count" not in path}
-
-
-def traces():
-    """All that looking could leave behind."""
-    return [*(read(f"/proc/{name}") for name in
-              ("modules", "net/ip_tables_names", "net/ip6_tables_names", "net/netfilter/nf_log")),
-            # Without what counts and runs out by itself.
-            run("nft", "--stateless", "list", "ruleset", stderr=subprocess.DEVNULL), sysctls(),
-            run("ip", "-j", "addr"), run("ip", "-j", "route", "show", "table", "all")]
-
-
-def test_looking_changes_nothing(_):
-    before = traces()
-    snapshot()
-    after = traces()
-    for one, other in zip(before, after):
-        assert one == other, f"{one}\nhas become\n{other}"
-
-
 def test_without_privilege(_):
     world = snapshot()
     seen = snapshot("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all")
     assert not seen["nftables"]["read"] and seen["nftables"]["dump"] == ""
     reasons = [gap["reason"] for gap in seen["gaps"] if gap["source"] == "nftables"]
     assert len(reasons) == 1 and "CAP_NET_ADMIN" in reasons[0], seen["gaps"]
+    for source in ("bpf", "tc"):  # what only root may ask
+        reasons = [gap["reason"] for gap in seen["gaps"] if gap["source"] == source]
+        assert len(reasons) == 1 and "run as root" in reasons[0], seen["gaps"]
     for part in ("links", "addresses", "routes", "route_rules"):
         assert seen[part] == world[part], part
     assert len(seen["listeners"]) == len(world["listeners"])
@@ -665,31 +631,14 @@ def test_sleeping_engine(_):
         os.unlink("/run/docker.sock")
 
 
-def bpf(command, attributes_):
-    buffer = ctypes.create_string_buffer(attributes_.ljust(128, b"\0"))
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
-    fd = libc.syscall(number, command, buffer, 128)
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), "bpf")
-    return fd, buffer
-
-
 def test_xdp(_):
     """A program that passes everything, attached to v1 by a bpf link."""
-    code = struct.pack("=BBhi", 0xb7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0)
-    instructions, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
     try:
-        program, _ = bpf(5, struct.pack("=IIQQ", 6, 2, ctypes.addressof(instructions),
-                                        ctypes.addressof(licence)))
-        link, _ = bpf(28, struct.pack("=IIII", program, socket.if_nametoindex("v1"), 37, 0))
+        attached = Attached(XDP, 2, ATTACH_XDP, socket.if_nametoindex("v1"))
     except (OSError, KeyError) as reason:
         return f"no XDP here: {reason}"
-    try:
+    with attached:
         world = snapshot()
-    finally:
-        os.close(link)
-        os.close(program)
     assert [n["name"] for n in world["links"] if n["xdp"]] == ["v1"]
     assert [g for g in world["gaps"] if g["source"] == "xdp" and "v1" in g["reason"]], world["gaps"]
     return None
@@ -701,28 +650,19 @@ def test_legacy_tables(_):
                           stderr=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         return "no iptables-legacy here"
-    gaps = [gap["reason"] for gap in snapshot()["gaps"] if gap["source"] == "xtables"]
-    assert len(gaps) == 1 and "raw" in gaps[0] and "iptables-legacy" in gaps[0], gaps
+    world = snapshot()
+    equal("legacy tables", [(table["family"], table["name"]) for table in world["xtables"]],
+          [(family, name) for family in ("ip", "ip6")
+           for name in (read(f"/proc/net/{family}_tables_names") or "").split()])
+    assert all(base64.b64decode(table["entries"]) for table in world["xtables"])
     return None
 
 
 TESTS = [test_no_engine, test_links, test_sysctls, test_more_sysctls, test_addresses, test_routes,
-         test_rules, test_sockets, test_ruleset, test_elements, test_same_bytes, test_big_ruleset,
-         test_changing_ruleset, test_looking_changes_nothing, test_without_privilege,
+         test_more_routes, test_rules, test_sockets, test_ruleset, test_elements, test_same_bytes, test_big_ruleset,
+         test_changing_ruleset, test_without_privilege,
          test_stale_engine, test_forbidden_engine, test_sleeping_engine, test_xdp,
          test_legacy_tables]
-
-
-def settle():
-    """Waits until the kernel has done what a link that comes up makes it do."""
-    before = None
-    for _ in range(100):
-        now = run("ip", "-j", "addr") + run("ip", "-6", "-j", "route", "show", "table", "all")
-        if now == before and "tentative" not in now:
-            return
-        before = now
-        time.sleep(0.1)
-    raise AssertionError("addresses and routes never settled")
 
 
 def inside():
@@ -735,35 +675,10 @@ def inside():
     run("nft", "-f", "-", input=RULESET)
     shell(IPTABLES)
     sockets = open_sockets()
-    world = snapshot()
-    failed = 0
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        name = test.__name__[5:].replace("_", " ")
-        try:
-            skipped = test(world)
-            print(f"ok {number} - {name}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
-        except (AssertionError, OSError, ValueError, KeyError) as reason:
-            failed += 1
-            print(f"not ok {number} - {name}")
-            for line in f"{type(reason).__name__}: {reason}"[:4000].splitlines():
-                print(f"# {line}", flush=True)
+    status = run_tests(TESTS, snapshot())
     for sock in sockets:
         sock.close()
-    return 1 if failed else 0
+    return status
 
 
-def main():
-    if os.environ.get(INSIDE):
-        return inside()
-    if os.geteuid() != 0:
-        print("1..0 # SKIP needs root")
-        return 0
-    # /run of its own, so that an engine of the machine is not seen.
-    script = 'mount -t tmpfs none /run && exec "$@"'
-    return subprocess.call(["unshare", "--net", "--mount", "sh", "-c", script, "sh",
-                            sys.executable, os.path.abspath(__file__), *NETGUARD],
-                           env={**os.environ, INSIDE: "1"})
-
-
-sys.exit(main())
+sys.exit(in_namespace(__file__, inside))
