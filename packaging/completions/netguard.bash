@@ -13,7 +13,7 @@ _netguard() {
 	fi
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'check snapshot --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'check explain trace reach snapshot --help --version' -- "$word")
 		return
 	fi
 	case "$previous" in
@@ -26,11 +26,25 @@ _netguard() {
 	--format) choices='table json' ;;
 	--fail-on) choices='any info low medium high critical' ;;
 	--color) choices='auto always never' ;;
+	--interface) choices=$(ls /sys/class/net 2>/dev/null) ;;
+	--from) ;;
 	*)
 		case "$command" in
 		check)
 			choices='--policy --docker --snapshot --format --fail-on --color --verbose
 				--help --version'
+			;;
+		explain)
+			choices='--from --interface --docker --snapshot --format --color --verbose
+				--help --version'
+			;;
+		trace | reach)
+			choices='--docker --snapshot --help --version'
+			if [[ $word != -* ]]; then
+				compopt -o filenames
+				mapfile -t COMPREPLY < <(compgen -f -W "$choices" -- "$word")
+				return
+			fi
 			;;
 		snapshot) choices='--docker --output --help --version' ;;
 		esac
