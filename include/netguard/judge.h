@@ -58,8 +58,9 @@ struct ng_reach {
     enum ng_reach_verdict verdict;
     struct ng_addrset
         sources;             /* certainly get in (by some source port); of the exposure's family */
-    struct ng_addrset maybe; /* could not be decided */
-    const struct ng_port_range *source_ports; /* only where restricted, else NULL */
+    struct ng_addrset maybe; /* could not be decided for some source port: where `source_ports`
+                                tells the certain ones, an address may stand in both */
+    const struct ng_port_range *source_ports; /* of `sources`; only where restricted, else NULL */
     size_t n_source_ports;
     const struct ng_decider *decided_by; /* NULL: routing or the absence of any rule decided */
     const struct ng_decider *deciders;   /* all of them, sorted by table, chain, handle */

@@ -32,7 +32,8 @@ struct ng_ending {
     const struct ng_outcome *outcome; /* the first that ends here */
     /* Of a question about everybody: */
     struct ng_region region;          /* who may end here */
-    struct ng_addrset sources, maybe; /* who does for certain from some source port; who else may */
+    struct ng_addrset sources, maybe; /* who does for certain from some source port; who may from
+                                         some other, or at all */
 };
 
 enum ng_trace_verdict {

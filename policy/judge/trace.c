@@ -338,15 +338,16 @@ static const struct ng_outcome *find_decisive(const struct ng_trace *trace) {
 /* Who ends at one place for certain: for whom nothing else is possible. */
 static int weigh_ending(const struct ng_answer *answer, struct ng_arena *arena,
                         struct ng_ending *ending) {
-    struct ng_region certain = ending->region;
-    struct ng_addrset everybody;
-    int r = ng_region_addrs(arena, ending->region, &everybody);
+    struct ng_region certain = ending->region, doubtful;
+    int r = 0;
     for (size_t i = 0; r == 0 && i < answer->n_outcomes; i++)
         if (!gets_in(&answer->outcomes[i]) || !same_ending(ending, &answer->outcomes[i]))
             r = ng_region_subtract(arena, certain, answer->outcomes[i].region, &certain);
     if (r == 0)
         r = ng_region_addrs(arena, certain, &ending->sources);
-    return r < 0 ? r : ng_addrset_subtract(arena, everybody, ending->sources, &ending->maybe);
+    if (r == 0)
+        r = ng_region_subtract(arena, ending->region, certain, &doubtful);
+    return r < 0 ? r : ng_region_addrs(arena, doubtful, &ending->maybe);
 }
 
 /* Everybody, and those of them whom routing lets in. */

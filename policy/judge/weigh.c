@@ -10,8 +10,7 @@
 
 int ng_weigh(struct ng_arena *arena, struct ng_region certain, struct ng_region possible,
              struct ng_addrset who, struct ng_addrset routable, struct admitted *ret_admitted) {
-    struct ng_region zone, needed, missing;
-    struct ng_addrset all_possible;
+    struct ng_region zone, needed, missing, doubtful;
     struct admitted admitted = {0};
     int r = ng_region_make(arena, 0, UINT16_MAX, who, &zone);
     if (r == 0)
@@ -22,12 +21,13 @@ int ng_weigh(struct ng_arena *arena, struct ng_region certain, struct ng_region 
         r = ng_region_subtract(arena, needed, admitted.certain, &missing);
     if (r == 0)
         r = ng_region_addrs(arena, admitted.certain, &admitted.sources);
+    /* By source port: who gets in from some ports for certain may do so from others perhaps. */
     if (r == 0)
-        r = ng_region_addrs(arena, possible, &all_possible);
+        r = ng_region_intersect(arena, possible, zone, &doubtful);
     if (r == 0)
-        r = ng_addrset_intersect(arena, all_possible, who, &all_possible);
+        r = ng_region_subtract(arena, doubtful, admitted.certain, &doubtful);
     if (r == 0)
-        r = ng_addrset_subtract(arena, all_possible, admitted.sources, &admitted.maybe);
+        r = ng_region_addrs(arena, doubtful, &admitted.maybe);
     if (r < 0)
         return r;
     if (!ng_addrset_empty(admitted.sources))

@@ -247,6 +247,12 @@ static void test_source_ports(void **state) {
     assert_string_equal(reach(&desk, "192.0.2.1", NG_TCP, 22), "partly all ports 53-53");
     assert_string_equal(reach_from(&desk, "203.0.113.7", "192.0.2.1", 22),
                         "partly 203.0.113.7 ports 53-53");
+    /* Who gets in from one port for certain may from another perhaps. */
+    RULE(lab, 0, is(lab, NG_FIELD_NFPROTO, 2), from(lab, "203.0.113.0/24"), UNDECIDED("recent"),
+         ACCEPT);
+    assert_string_equal(reach(&desk, "192.0.2.1", NG_TCP, 22),
+                        "partly all maybe 203.0.113.0/24 ports 53-53");
+    assert_int_equal(desk.trace.unsure.count, 1);
 }
 
 static void test_one_of_everybody(void **state) {
