@@ -7,14 +7,19 @@
 
 enum { WAYS_MAX = 64 };
 
+/* NAT maps the connection, not the packet: what leaves the connection as it is leaves the packet
+ * alone, whatever a rule has written into its header since conntrack has seen it; everything else
+ * writes both address and port (nf_nat_core.c: nf_nat_setup_info, nf_nat_manip_pkt). */
 static void set_destination(const struct walk *walk, struct flow *flow, ng_u128 daddr,
                             uint16_t dport) {
-    bool changed = flow->daddr != daddr || flow->dport != dport;
-    flow->daddr = daddr;
-    if (ng_has_ports(walk->place.question->proto))
-        flow->dport = dport;
+    bool ports = ng_has_ports(walk->place.question->proto);
     flow->mapped = true;
-    flow->translated = flow->translated || changed;
+    if (flow->ct_daddr == daddr && (!ports || flow->ct_dport == dport))
+        return;
+    flow->translated = true;
+    flow->daddr = daddr;
+    if (ports)
+        flow->dport = dport;
 }
 
 static int go_on(struct walk *walk, const struct nat_site *site, const struct flow *flow,
@@ -66,8 +71,8 @@ static int each_way(struct walk *walk, const struct nat_site *site, const struct
 
 int ng_translate(struct walk *walk, const struct nat_site *site, const struct ng_nat *nat,
                  const struct flow *flow) {
-    struct ng_interval addrs = {flow->daddr, flow->daddr};
-    struct ports ports = find_ports(nat, flow->dport);
+    struct ng_interval addrs = {flow->ct_daddr, flow->ct_daddr};
+    struct ports ports = find_ports(nat, flow->ct_dport);
     if (nat->has_addr && nat->netmap) {
         ng_u128 kept = nat->addr_lo.value ^ nat->addr_hi.value;
         addrs.lo = addrs.hi = (nat->addr_lo.value & ~kept) | (flow->daddr & kept);

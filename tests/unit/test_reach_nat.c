@@ -76,6 +76,22 @@ static void test_a_map_of_the_other_family(void **state) {
                                        "10.0.0.9:80 eth1 0.0.0.0/1");
 }
 
+/* What counts is the connection: a rule has written the header, and NAT to the address that
+ * conntrack knows leaves it there; to any other it writes all of the destination. */
+static void test_nat_of_a_rewritten_header(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t mangle = filter_chain(lab, PREROUTING, -150, false);
+    uint32_t nat = nat_chain(lab, PREROUTING, -100, false);
+    (void)state;
+    RULE(lab, mangle, set_field(lab, NG_FIELD_DADDR, 0xac110003));
+    RULE(lab, mangle, set_field(lab, NG_FIELD_DPORT, 90));
+    RULE(lab, nat, dport(lab, 1), dnat(lab, "10.0.0.9", 0));
+    RULE(lab, nat, in_prefix_of(lab, NG_FIELD_CT_DADDR, "192.0.2.1"), dnat(lab, "192.0.2.1", 0));
+    RULE(lab, nat, dnat(lab, "10.0.0.9", 0));
+    assert_string_equal(ask_host(lab), "forwarded docker0 all"); /* not by NAT */
+    assert_string_equal(ask(lab, ETH0, "192.0.2.2", NG_TCP, 80), "forwarded 10.0.0.9:80 eth1 all");
+}
+
 /* Translated to what it was: no later nat chain sees it, and yet nothing has changed. */
 static void test_mapped_to_itself(void **state) {
     _lab_ lab = lab_new();
@@ -506,6 +522,7 @@ int main(void) {
         cmocka_unit_test(test_dnat_of_the_other_family),
         cmocka_unit_test(test_dnat_by_map),
         cmocka_unit_test(test_a_map_of_the_other_family),
+        cmocka_unit_test(test_nat_of_a_rewritten_header),
         cmocka_unit_test(test_mapped_to_itself),
         cmocka_unit_test(test_dnat_of_protocols_without_ports),
         cmocka_unit_test(test_dnat_of_broadcast_frames),
