@@ -272,13 +272,14 @@ static inline enum course model_verdict(struct model *model, uint32_t rule,
 
 static inline enum course model_nat(const struct model *model, struct packet *packet,
                                     const struct ng_nat *nat) {
-    ng_u128 daddr = nat->has_addr ? nat->addr_lo.value : packet->daddr;
-    uint16_t port = nat->has_port ? nat->port_lo : packet->dport;
+    ng_u128 daddr = nat->has_addr ? nat->addr_lo.value : packet->ct_daddr;
+    uint16_t port = nat->has_port && has_ports(model) ? nat->port_lo : packet->ct_dport;
     packet->mapped = true;
-    packet->translated |= packet->daddr != daddr || packet->dport != port;
-    packet->daddr = daddr;
-    if (has_ports(model))
-        packet->dport = port;
+    if (daddr != packet->ct_daddr || port != packet->ct_dport) {
+        packet->translated = true;
+        packet->daddr = daddr;
+        packet->dport = has_ports(model) ? port : packet->dport;
+    }
     return ACCEPTED;
 }
 
