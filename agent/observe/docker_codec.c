@@ -186,16 +186,23 @@ int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
 
 /* -- networks ------------------------------------------------------------------------ */
 
-/* Since engine 27. "nat", the default, and "isolated" keep outsiders from the containers' own
- * addresses, "routed" opens the published ports there and "nat-unprotected" every port. */
+/* Since engine 27. A mode of the future is taken for the default: what the rules really do about
+ * outsiders is asked of the rules. */
 static int read_gateway_mode(const struct shape *shape, const struct place *at,
-                             const json_t *options, const char *option, bool *routed) {
+                             const json_t *options, const char *option, uint8_t *ret_mode) {
+    static const char *const modes[] = {
+        [NG_GATEWAY_NAT] = "nat",
+        [NG_GATEWAY_NAT_UNPROTECTED] = "nat-unprotected",
+        [NG_GATEWAY_ROUTED] = "routed",
+        [NG_GATEWAY_ISOLATED] = "isolated",
+    };
     const char *mode;
     int r = shape_string(shape, at, options, option, NAME_BYTES, &mode);
     if (r < 0)
         return r;
-    if (strcmp(mode, "routed") == 0 || strcmp(mode, "nat-unprotected") == 0)
-        *routed = true;
+    for (uint8_t i = 0; i < ARRAY_SIZE(modes); i++)
+        if (strcmp(mode, modes[i]) == 0)
+            *ret_mode = i;
     return 0;
 }
 
@@ -212,10 +219,10 @@ static int read_bridge(const struct shape *shape, const struct place *at, const 
     r = shape_string(shape, &at_options, options, OPTION_BRIDGE, NAME_BYTES, &name);
     if (r == 0)
         r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "4",
-                              &network->routed);
+                              &network->gateway4);
     if (r == 0)
         r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "6",
-                              &network->routed);
+                              &network->gateway6);
     if (r < 0)
         return r;
     network->bridge = name[0] ? name : ng_arena_printf(shape->arena, "br-%.12s", network->id);

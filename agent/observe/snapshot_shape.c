@@ -16,6 +16,13 @@
         .count_offset = offsetof(struct type, n_##member), .of = &(shape)                          \
     }
 
+#define LATER_LIST(type, member, shape)                                                            \
+    {                                                                                              \
+        .name = #member, .later = true, .kind = NG_SNAPSHOT_LIST,                                  \
+        .offset = offsetof(struct type, member),                                                   \
+        .count_offset = offsetof(struct type, n_##member), .of = &(shape)                          \
+    }
+
 #define SHAPE(type, shape_fields, shape_fault)                                                     \
     { .size_bytes = sizeof(struct type), .fields = (shape_fields), .fault = (shape_fault) }
 
@@ -39,6 +46,26 @@ static const char *fault_of_published(const void *object) {
     const struct ng_published *published = object;
 
     return published->host_port == 0 ? "host_port is 0" : NULL;
+}
+
+static const char *fault_of_port(const void *object) {
+    const struct ng_port *port = object;
+
+    return port->port == 0 ? "port is 0" : NULL;
+}
+
+static const char *fault_of_ingress_port(const void *object) {
+    const struct ng_ingress_port *port = object;
+
+    return port->port == 0 ? "port is 0" : NULL;
+}
+
+static const char *fault_of_network(const void *object) {
+    const struct ng_network *network = object;
+    bool known =
+        network->gateway4 <= NG_GATEWAY_ISOLATED && network->gateway6 <= NG_GATEWAY_ISOLATED;
+
+    return known ? NULL : "gateway4 or gateway6 is no gateway mode";
 }
 
 static const char *fault_of_link(const void *object) {
@@ -126,6 +153,27 @@ static const struct ng_snapshot_field link_to_fields[] = {
 };
 static const struct ng_snapshot_shape link_to = SHAPE(ng_link_to, link_to_fields, NULL);
 
+static const struct ng_snapshot_field port_fields[] = {
+    FIELD(ng_port, port, U16),
+    FIELD(ng_port, proto, PROTO),
+    {0},
+};
+static const struct ng_snapshot_shape port = SHAPE(ng_port, port_fields, fault_of_port);
+
+static const struct ng_snapshot_field listener_fields[] = {
+    FIELD(ng_listener, addr, ADDR),
+    FIELD(ng_listener, port, U16),
+    FIELD(ng_listener, proto, PROTO),
+    FIELD(ng_listener, v6only, BOOL),
+    FIELD(ng_listener, link, U32),
+    FIELD(ng_listener, pid, U32),
+    FIELD(ng_listener, process, STRING_OR_NULL),
+    FIELD(ng_listener, container_id, STRING_OR_NULL),
+    {0},
+};
+static const struct ng_snapshot_shape listener =
+    SHAPE(ng_listener, listener_fields, fault_of_listener);
+
 static const struct ng_snapshot_field container_fields[] = {
     FIELD(ng_container, id, STRING),
     FIELD(ng_container, name, STRING),
@@ -138,6 +186,9 @@ static const struct ng_snapshot_field container_fields[] = {
     LIST(ng_container, endpoints, endpoint),
     LIST(ng_container, published, published),
     LIST(ng_container, links, link_to),
+    LATER_LIST(ng_container, exposed, port),
+    LATER(ng_container, listeners_read, BOOL),
+    LATER_LIST(ng_container, listeners, listener),
     {0},
 };
 static const struct ng_snapshot_shape container = SHAPE(ng_container, container_fields, NULL);
@@ -151,10 +202,46 @@ static const struct ng_snapshot_field network_fields[] = {
     FIELD(ng_network, ingress, BOOL),
     FIELD(ng_network, attachable, BOOL),
     FIELD(ng_network, ipv6, BOOL),
-    FIELD(ng_network, routed, BOOL),
+    LATER(ng_network, parent, STRING_OR_NULL),
+    LATER(ng_network, is_default, BOOL),
+    LATER(ng_network, icc_off, BOOL),
+    LATER(ng_network, encrypted, BOOL),
+    LATER(ng_network, gateway4, U8),
+    LATER(ng_network, gateway6, U8),
     {0},
 };
-static const struct ng_snapshot_shape network = SHAPE(ng_network, network_fields, NULL);
+static const struct ng_snapshot_shape network = SHAPE(ng_network, network_fields, fault_of_network);
+
+static const struct ng_snapshot_field ingress_port_fields[] = {
+    FIELD(ng_ingress_port, proto, PROTO),
+    FIELD(ng_ingress_port, port, U16),
+    FIELD(ng_ingress_port, target, U16),
+    {0},
+};
+static const struct ng_snapshot_shape ingress_port =
+    SHAPE(ng_ingress_port, ingress_port_fields, fault_of_ingress_port);
+
+static const struct ng_snapshot_field service_fields[] = {
+    FIELD(ng_service, name, STRING),
+    FIELD(ng_service, stack, STRING_OR_NULL),
+    LIST(ng_service, ports, ingress_port),
+    {0},
+};
+static const struct ng_snapshot_shape service = SHAPE(ng_service, service_fields, NULL);
+
+static const struct ng_snapshot_field open_api_fields[] = {
+    FIELD(ng_open_api, addr, ADDR),
+    FIELD(ng_open_api, port, U16),
+    FIELD(ng_open_api, tls, BOOL),
+    {0},
+};
+static const struct ng_snapshot_shape open_api = SHAPE(ng_open_api, open_api_fields, NULL);
+
+static const struct ng_snapshot_field registry_fields[] = {
+    FIELD(ng_registry, name, STRING),
+    {0},
+};
+static const struct ng_snapshot_shape registry = SHAPE(ng_registry, registry_fields, NULL);
 
 static const struct ng_snapshot_field engine_fields[] = {
     FIELD(ng_engine, endpoint, STRING),
@@ -164,8 +251,16 @@ static const struct ng_snapshot_field engine_fields[] = {
     FIELD(ng_engine, firewall_backend, STRING_OR_NULL),
     FIELD(ng_engine, swarm, BOOL),
     FIELD(ng_engine, rootless, BOOL),
+    LATER(ng_engine, podman, BOOL),
+    LATER(ng_engine, manager, BOOL),
+    LATER(ng_engine, node_addr, ADDR_OR_NULL),
+    LATER(ng_engine, data_path_port, U16),
+    LATER(ng_engine, userns, BOOL),
     LIST(ng_engine, containers, container),
     LIST(ng_engine, networks, network),
+    LATER_LIST(ng_engine, services, service),
+    LATER_LIST(ng_engine, open_apis, open_api),
+    LATER_LIST(ng_engine, insecure_registries, registry),
     {0},
 };
 static const struct ng_snapshot_shape engine = SHAPE(ng_engine, engine_fields, NULL);
@@ -238,20 +333,6 @@ static const struct ng_snapshot_field route_rule_fields[] = {
 };
 static const struct ng_snapshot_shape route_rule =
     SHAPE(ng_route_rule, route_rule_fields, fault_of_route_rule);
-
-static const struct ng_snapshot_field listener_fields[] = {
-    FIELD(ng_listener, addr, ADDR),
-    FIELD(ng_listener, port, U16),
-    FIELD(ng_listener, proto, PROTO),
-    FIELD(ng_listener, v6only, BOOL),
-    FIELD(ng_listener, link, U32),
-    FIELD(ng_listener, pid, U32),
-    FIELD(ng_listener, process, STRING_OR_NULL),
-    FIELD(ng_listener, container_id, STRING_OR_NULL),
-    {0},
-};
-static const struct ng_snapshot_shape listener =
-    SHAPE(ng_listener, listener_fields, fault_of_listener);
 
 static const struct ng_snapshot_field nft_fields[] = {
     FIELD(ng_nft_dump, generation, U32),

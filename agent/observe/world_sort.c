@@ -102,6 +102,41 @@ static int compare_listeners(const void *a, const void *b) {
     return c ? c : COMPARE(x->pid, y->pid);
 }
 
+static int compare_ports(const void *a, const void *b) {
+    const struct ng_port *x = a, *y = b;
+    int c = COMPARE(x->proto, y->proto);
+
+    return c ? c : COMPARE(x->port, y->port);
+}
+
+static int compare_ingress_ports(const void *a, const void *b) {
+    const struct ng_ingress_port *x = a, *y = b;
+    int c = COMPARE(x->proto, y->proto);
+
+    c = c ? c : COMPARE(x->port, y->port);
+    return c ? c : COMPARE(x->target, y->target);
+}
+
+static int compare_services(const void *a, const void *b) {
+    const struct ng_service *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static int compare_open_apis(const void *a, const void *b) {
+    const struct ng_open_api *x = a, *y = b;
+    int c = COMPARE(x->port, y->port);
+
+    c = c ? c : compare_addrs(x->addr, y->addr);
+    return c ? c : COMPARE(x->tls, y->tls);
+}
+
+static int compare_registries(const void *a, const void *b) {
+    const struct ng_registry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
 static bool is_sorted(const uint8_t *items, size_t count, size_t size, compare_fn *compare) {
     for (size_t i = 1; i < count; i++)
         if (compare(items + (i - 1) * size, items + i * size) > 0)
@@ -152,6 +187,8 @@ static int sort_container(const struct ng_container *container) {
 
     r = r ? r : SORT(container->endpoints, container->n_endpoints, compare_endpoints);
     r = r ? r : SORT(container->published, container->n_published, compare_published);
+    r = r ? r : SORT(container->exposed, container->n_exposed, compare_ports);
+    r = r ? r : SORT(container->listeners, container->n_listeners, compare_listeners);
     return r ? r : SORT(container->links, container->n_links, compare_aliases);
 }
 
@@ -159,6 +196,12 @@ static int sort_engine(const struct ng_engine *engine) {
     int r = SORT(engine->containers, engine->n_containers, compare_containers);
 
     r = r ? r : SORT(engine->networks, engine->n_networks, compare_networks);
+    r = r ? r : SORT(engine->services, engine->n_services, compare_services);
+    r = r ? r : SORT(engine->open_apis, engine->n_open_apis, compare_open_apis);
+    r = r ? r
+          : SORT(engine->insecure_registries, engine->n_insecure_registries, compare_registries);
+    for (size_t i = 0; r == 0 && i < engine->n_services; i++)
+        r = SORT(engine->services[i].ports, engine->services[i].n_ports, compare_ingress_ports);
     for (size_t i = 0; r == 0 && i < engine->n_containers; i++)
         r = sort_container(&engine->containers[i]);
     return r;

@@ -17,6 +17,16 @@ enum ng_kind {
     NG_KIND_L2,
 };
 
+/* What a port that is the engine's own is for. */
+enum ng_role {
+    NG_ROLE_NONE,
+    NG_ROLE_DOCKER_API,       /* without TLS: whoever gets there is root */
+    NG_ROLE_DOCKER_API_TLS,   /* with TLS; `unverified` tells whether it asks for a certificate */
+    NG_ROLE_SWARM_MANAGEMENT, /* 2377/tcp of a manager */
+    NG_ROLE_SWARM_GOSSIP,     /* 7946, TCP and UDP */
+    NG_ROLE_SWARM_DATA_PATH,  /* VXLAN of the overlay networks, or the ESP of encrypted ones */
+};
+
 enum ng_path { /* bits: how packets get there */
                NG_PATH_DNAT = 1 << 0,
                NG_PATH_PROXY = 1 << 1,
@@ -74,12 +84,15 @@ struct ng_exposure {
     uint8_t family, proto;
     struct ng_addr host_addr;             /* family 0: none */
     uint16_t host_port;                   /* 0: none */
-    const struct ng_container *container; /* NULL: the machine itself */
+    const struct ng_container *container; /* NULL: the machine itself. Of an ingress port the
+                                             service: without id and image, under its name */
     struct ng_addr container_addr;        /* family 0: none */
     uint16_t container_port;              /* 0: none */
     const char *process;                  /* of the listener, for host kinds; NULL: not known */
-    unsigned paths;                       /* enum ng_path bits */
-    const struct ng_reach *reach;         /* sorted by zone order, interface */
+    enum ng_role role;
+    bool unverified;              /* of NG_ROLE_DOCKER_API_TLS: asks for no certificate */
+    unsigned paths;               /* enum ng_path bits */
+    const struct ng_reach *reach; /* sorted by zone order, interface */
     size_t n_reach;
     enum ng_host_firewall ufw, firewalld;
 };
@@ -104,6 +117,17 @@ struct ng_finding {
     const char *fix;         /* one line or several, separated by \n */
 };
 
+/* What a link between two containers comes to, on a network that both are on. */
+struct ng_talk {
+    const struct ng_container *from, *to;
+    const char *alias;
+    const char *network;
+    const struct ng_port *ports; /* of `to`, those known; sorted by proto, port */
+    size_t n_ports;
+    enum ng_reach_verdict verdict; /* of `from` at these ports: partly is some of them */
+    bool opens; /* who is on the network without the link gets to fewer: the network has no ICC */
+};
+
 struct ng_result {
     struct ng_arena *arena; /* the world and the policy must outlive the result */
     const struct ng_world *world;
@@ -116,18 +140,22 @@ struct ng_result {
     const struct ng_exposure
         *exposures; /* sorted: container name (host last), proto, host port, family, host address */
     size_t n_exposures;
+    const struct ng_talk *talks; /* sorted by names of `from` and `to`, network, alias */
+    size_t n_talks;
     const struct ng_finding
         *findings; /* sorted: severity descending, subject, exposure order, rule */
     size_t n_findings;
 };
 
 const char *ng_kind_text(enum ng_kind kind);
+const char *ng_role_text(enum ng_role role); /* "docker-api" …; NULL of NG_ROLE_NONE */
 const char *ng_path_text(enum ng_path one_bit);
 const char *ng_reach_verdict_text(enum ng_reach_verdict verdict);
 const char *ng_host_firewall_text(enum ng_host_firewall state);
 const char *ng_finding_state_text(enum ng_finding_state state);
-const char *ng_proto_text(uint8_t proto);   /* "tcp" … ; "?" for one we have no name for */
-const char *ng_family_text(uint8_t family); /* "ip", "ip6" */
+const char *ng_gateway_mode_text(uint8_t mode); /* "nat" … */
+const char *ng_proto_text(uint8_t proto);       /* "tcp" … ; "?" for one we have no name for */
+const char *ng_family_text(uint8_t family);     /* "ip", "ip6" */
 
 /* 0 or -ENOMEM. */
 int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,

@@ -61,7 +61,10 @@ struct ng_question {
                          from everybody */
     ng_u128 saddr;
     uint16_t sport;
-    bool record; /* tell every step */
+    bool record;   /* tell every step */
+    bool below_ip; /* a frame for a link that stands on `iif` and has its own address (macvlan,
+                      ipvlan): of this host's rules the ingress chains of `iif` alone see it, and
+                      who passes them is forwarded, oif 0 */
 };
 
 enum ng_fate {

@@ -36,6 +36,12 @@ struct ng_published {
     uint8_t proto; /* enum ng_proto: TCP, UDP or SCTP */
 };
 
+/* A port of a container that is not published. */
+struct ng_port {
+    uint16_t port; /* never 0 */
+    uint8_t proto; /* enum ng_proto: TCP, UDP or SCTP */
+};
+
 /* A container's place on one network. */
 struct ng_endpoint {
     const char *network;         /* name */
@@ -53,6 +59,18 @@ struct ng_label {
     const char *key, *value;
 };
 
+/* A socket that takes packets from outside: TCP and SCTP in LISTEN, UDP unconnected. */
+struct ng_listener {
+    struct ng_addr addr; /* bound address; 0.0.0.0 or :: for any */
+    uint16_t port;
+    uint8_t proto;
+    bool v6only;              /* an IPv6 socket that takes no IPv4 */
+    uint32_t link;            /* bound to this device (index in its namespace), 0: any */
+    uint32_t pid;             /* a process that holds it, 0: not known */
+    const char *process;      /* its comm, NULL: not known */
+    const char *container_id; /* of that process, from its cgroup; NULL: none or not known */
+};
+
 struct ng_container {
     const char *id;           /* 64 hex digits */
     const char *name;         /* without the leading slash */
@@ -68,8 +86,25 @@ struct ng_container {
     const struct ng_published
         *published; /* sorted by proto, host port, family, host address, container port */
     size_t n_published;
-    const struct ng_link_to *links; /* sorted by alias */
+    const struct ng_link_to *links; /* sorted by alias, then `to` */
     size_t n_links;
+    const struct ng_port *exposed; /* by the image or at its start, and not published; sorted by
+                                      proto, port */
+    size_t n_exposed;
+    /* What listens in its network namespace, if that is its own: not host networking, nor another
+     * container's. Not of one process: pid 0, process and container_id NULL. */
+    const struct ng_listener *listeners; /* sorted as those of the world */
+    size_t n_listeners;
+    bool listeners_read; /* false: not observed, which is no gap: ports are known by other ways */
+};
+
+/* com.docker.network.bridge.gateway_mode_ipv4, …ipv6, since engine 27: who gets to the containers'
+ * own addresses. What the rules really do about it is for the reach engine to say. */
+enum ng_gateway_mode {
+    NG_GATEWAY_NAT,             /* published ports alone, translated; the default */
+    NG_GATEWAY_NAT_UNPROTECTED, /* and every port at the container's own address */
+    NG_GATEWAY_ROUTED,          /* published ports at the container's own address */
+    NG_GATEWAY_ISOLATED,        /* nobody: an internal network without an address of the host's */
 };
 
 struct ng_network {
@@ -77,9 +112,41 @@ struct ng_network {
     const char *name;
     const char *driver; /* "bridge", "overlay", "host", "macvlan", … */
     const char *bridge; /* name of the bridge link on this host, NULL: has none */
+    const char *parent; /* of macvlan and ipvlan: the link they stand on, NULL: none or not told */
     bool internal, ingress, attachable, ipv6;
-    bool routed; /* gateway mode routed or nat-unprotected (either family): its containers are
-                    open at their own addresses */
+    bool is_default;            /* the engine's default bridge */
+    bool icc_off;               /* its containers may not talk to each other unless linked */
+    bool encrypted;             /* of an overlay: its data path goes by ESP */
+    uint8_t gateway4, gateway6; /* enum ng_gateway_mode */
+};
+
+/* A service of the swarm with ports in ingress mode: they are open on every address of every node,
+ * wherever its tasks run. */
+struct ng_ingress_port {
+    uint8_t proto;   /* enum ng_proto: TCP, UDP or SCTP */
+    uint16_t port;   /* on the nodes; never 0 */
+    uint16_t target; /* in the tasks, 0: not told */
+};
+
+struct ng_service {
+    const char *name;
+    const char *stack;                   /* NULL: none or not told */
+    const struct ng_ingress_port *ports; /* sorted by proto, port */
+    size_t n_ports;
+};
+
+/* Where the engine's API answers on TCP to whoever asks: without TLS, or with TLS and without
+ * asking for a certificate. */
+struct ng_open_api {
+    struct ng_addr addr; /* 0.0.0.0 or :: for any */
+    uint16_t port;
+    bool tls;
+};
+
+/* A registry, or range of them, that the engine talks to without demanding TLS: "reg:5000",
+ * "10.0.0.0/8". Loopback, which every engine has so, is left out. */
+struct ng_registry {
+    const char *name;
 };
 
 struct ng_engine {
@@ -88,12 +155,25 @@ struct ng_engine {
     const char *api_version;      /* the one spoken: "1.41" */
     const char *name;             /* /info Name */
     const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
+    bool podman;                  /* Podman, by Docker's API */
     bool swarm;                   /* part of an active swarm */
+    bool manager;                 /* and one of its managers */
+    struct ng_addr node_addr;     /* that it tells the swarm's other nodes; family 0: none */
+    uint16_t data_path_port;      /* UDP, of overlay networks; 0: not told, 4789 */
     bool rootless;
+    bool userns;                           /* containers' root is another user of the host */
     const struct ng_container *containers; /* running ones, sorted by name, then id */
     size_t n_containers;
     const struct ng_network *networks; /* sorted by name, then id */
     size_t n_networks;
+    const struct ng_service *services; /* those with ingress ports, sorted by name. A manager tells
+                                          all of them, a worker those that the ingress network
+                                          knows of */
+    size_t n_services;
+    const struct ng_open_api *open_apis; /* sorted by port, address */
+    size_t n_open_apis;
+    const struct ng_registry *insecure_registries; /* sorted by name */
+    size_t n_insecure_registries;
 };
 
 /* -- what the kernel says ------------------------------------------------------------ */
@@ -173,18 +253,6 @@ struct ng_route_rule {
     struct ng_addr src, dst; /* family 0: any */
     uint8_t src_len, dst_len;
     const char *iif, *oif; /* NULL: any */
-};
-
-/* A socket that takes packets from outside: TCP and SCTP in LISTEN, UDP unconnected. */
-struct ng_listener {
-    struct ng_addr addr; /* bound address; 0.0.0.0 or :: for any */
-    uint16_t port;
-    uint8_t proto;
-    bool v6only;              /* an IPv6 socket that takes no IPv4 */
-    uint32_t link;            /* bound to this device (index), 0: any */
-    uint32_t pid;             /* a process that holds it, 0: not known */
-    const char *process;      /* its comm, NULL: not known */
-    const char *container_id; /* of that process, from its cgroup; NULL: none or not known */
 };
 
 /* The nf_tables ruleset in the kernel's own words: the netlink messages of the dumps of

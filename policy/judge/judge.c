@@ -150,7 +150,7 @@ static int add_gap(struct judgement *judgement, const char *source, const char *
 static const char *untold_way(const struct ng_network *network) {
     if (strcmp(network->driver, "macvlan") == 0 || strcmp(network->driver, "ipvlan") == 0)
         return "its containers stand on the LAN themselves, past the rules of this host";
-    if (network->routed)
+    if (network->gateway4 || network->gateway6)
         return "its containers are open at their own addresses, by its gateway mode";
     return NULL;
 }

@@ -582,11 +582,15 @@ static void networks_are_read(void **state) {
 static void gateway_modes_are_read(void **state) {
     static const struct {
         const char *option, *mode;
-        bool routed;
+        uint8_t gateway4, gateway6;
     } cases[] = {
-        {"gateway_mode_ipv4", "routed", true},    {"gateway_mode_ipv4", "nat-unprotected", true},
-        {"gateway_mode_ipv6", "routed", true},    {"gateway_mode_ipv4", "nat", false},
-        {"gateway_mode_ipv6", "isolated", false}, {"gateway_mode", "routed", false},
+        {"gateway_mode_ipv4", "routed", NG_GATEWAY_ROUTED, 0},
+        {"gateway_mode_ipv4", "nat-unprotected", NG_GATEWAY_NAT_UNPROTECTED, 0},
+        {"gateway_mode_ipv6", "routed", 0, NG_GATEWAY_ROUTED},
+        {"gateway_mode_ipv4", "nat", 0, 0},
+        {"gateway_mode_ipv6", "isolated", 0, NG_GATEWAY_ISOLATED},
+        {"gateway_mode_ipv6", "of the future", 0, 0},
+        {"gateway_mode", "routed", 0, 0},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -596,7 +600,8 @@ static void gateway_modes_are_read(void **state) {
                  "{\"com.docker.network.bridge.%s\":\"%s\"}}]",
                  cases[i].option, cases[i].mode);
         assert_int_equal(decode_networks(f, json), 0);
-        assert_int_equal(f->networks[0].routed, cases[i].routed);
+        assert_int_equal(f->networks[0].gateway4, cases[i].gateway4);
+        assert_int_equal(f->networks[0].gateway6, cases[i].gateway6);
     }
 }
 

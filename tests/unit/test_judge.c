@@ -674,7 +674,7 @@ static void test_untold_ways_are_gaps(void **state) {
     assert_non_null(strstr(host->result->gaps[0].reason, "network bridge (macvlan)"));
     network->driver = "bridge";
     assert_true(judge(host)->complete);
-    network->routed = true;
+    network->gateway4 = NG_GATEWAY_ROUTED;
     assert_false(judge(host)->complete);
     assert_non_null(strstr(host->result->gaps[0].reason, "gateway mode"));
 }

@@ -21,9 +21,14 @@ _Static_assert(sizeof(struct ng_published) == 48, "new field");
 _Static_assert(sizeof(struct ng_endpoint) == 80, "new field");
 _Static_assert(sizeof(struct ng_link_to) == 16, "new field");
 _Static_assert(sizeof(struct ng_label) == 16, "new field");
-_Static_assert(sizeof(struct ng_container) == 120, "new field");
-_Static_assert(sizeof(struct ng_network) == 40, "new field");
-_Static_assert(sizeof(struct ng_engine) == 80, "new field");
+_Static_assert(sizeof(struct ng_port) == 4, "new field");
+_Static_assert(sizeof(struct ng_container) == 160, "new field");
+_Static_assert(sizeof(struct ng_network) == 56, "new field");
+_Static_assert(sizeof(struct ng_ingress_port) == 6, "new field");
+_Static_assert(sizeof(struct ng_service) == 32, "new field");
+_Static_assert(sizeof(struct ng_open_api) == 48, "new field");
+_Static_assert(sizeof(struct ng_registry) == 8, "new field");
+_Static_assert(sizeof(struct ng_engine) == 176, "new field");
 _Static_assert(sizeof(struct ng_link) == 56, "new field");
 _Static_assert(sizeof(struct ng_ifaddr) == 48, "new field");
 _Static_assert(sizeof(struct ng_route) == 48, "new field");
@@ -152,6 +157,22 @@ static void fill_link_to(struct dice *dice, struct ng_link_to *link) {
     *link = (struct ng_link_to){.to = text(dice), .alias = text(dice)};
 }
 
+static void fill_port(struct dice *dice, struct ng_port *own) {
+    own->port = port(dice);
+    own->proto = proto(dice);
+}
+
+static void fill_listener(struct dice *dice, struct ng_listener *listener) {
+    listener->addr = addr(dice);
+    listener->port = port(dice);
+    listener->proto = proto(dice);
+    listener->v6only = flip(dice);
+    listener->link = roll(dice);
+    listener->pid = roll(dice);
+    listener->process = text_or_null(dice);
+    listener->container_id = text_or_null(dice);
+}
+
 static void fill_container(struct dice *dice, struct ng_container *container) {
     container->id = text(dice);
     container->name = text(dice);
@@ -164,6 +185,9 @@ static void fill_container(struct dice *dice, struct ng_container *container) {
     LIST(dice, container->endpoints, container->n_endpoints, fill_endpoint);
     LIST(dice, container->published, container->n_published, fill_published);
     LIST(dice, container->links, container->n_links, fill_link_to);
+    LIST(dice, container->exposed, container->n_exposed, fill_port);
+    LIST(dice, container->listeners, container->n_listeners, fill_listener);
+    container->listeners_read = flip(dice);
 }
 
 static void fill_network(struct dice *dice, struct ng_network *network) {
@@ -173,9 +197,36 @@ static void fill_network(struct dice *dice, struct ng_network *network) {
     network->bridge = text_or_null(dice);
     network->internal = flip(dice);
     network->ingress = flip(dice);
-    network->routed = flip(dice);
     network->attachable = flip(dice);
     network->ipv6 = flip(dice);
+    network->parent = text_or_null(dice);
+    network->is_default = flip(dice);
+    network->icc_off = flip(dice);
+    network->encrypted = flip(dice);
+    network->gateway4 = (uint8_t)(roll(dice) % 4);
+    network->gateway6 = (uint8_t)(roll(dice) % 4);
+}
+
+static void fill_ingress_port(struct dice *dice, struct ng_ingress_port *own) {
+    own->proto = proto(dice);
+    own->port = port(dice);
+    own->target = (uint16_t)roll(dice);
+}
+
+static void fill_service(struct dice *dice, struct ng_service *service) {
+    service->name = text(dice);
+    service->stack = text_or_null(dice);
+    LIST(dice, service->ports, service->n_ports, fill_ingress_port);
+}
+
+static void fill_open_api(struct dice *dice, struct ng_open_api *api) {
+    api->addr = addr(dice);
+    api->port = (uint16_t)roll(dice);
+    api->tls = flip(dice);
+}
+
+static void fill_registry(struct dice *dice, struct ng_registry *registry) {
+    registry->name = text(dice);
 }
 
 static void fill_engine(struct dice *dice, struct ng_engine *engine) {
@@ -186,8 +237,17 @@ static void fill_engine(struct dice *dice, struct ng_engine *engine) {
     engine->firewall_backend = text_or_null(dice);
     engine->swarm = flip(dice);
     engine->rootless = flip(dice);
+    engine->podman = flip(dice);
+    engine->manager = flip(dice);
+    if (flip(dice))
+        engine->node_addr = addr(dice);
+    engine->data_path_port = (uint16_t)roll(dice);
+    engine->userns = flip(dice);
     LIST(dice, engine->containers, engine->n_containers, fill_container);
     LIST(dice, engine->networks, engine->n_networks, fill_network);
+    LIST(dice, engine->services, engine->n_services, fill_service);
+    LIST(dice, engine->open_apis, engine->n_open_apis, fill_open_api);
+    LIST(dice, engine->insecure_registries, engine->n_insecure_registries, fill_registry);
 }
 
 static void fill_link(struct dice *dice, struct ng_link *link) {
@@ -253,17 +313,6 @@ static void fill_route_rule(struct dice *dice, struct ng_route_rule *rule) {
         rule->dst = prefix_of(dice, rule->family, &rule->dst_len);
     rule->iif = text_or_null(dice);
     rule->oif = text_or_null(dice);
-}
-
-static void fill_listener(struct dice *dice, struct ng_listener *listener) {
-    listener->addr = addr(dice);
-    listener->port = port(dice);
-    listener->proto = proto(dice);
-    listener->v6only = flip(dice);
-    listener->link = roll(dice);
-    listener->pid = roll(dice);
-    listener->process = text_or_null(dice);
-    listener->container_id = text_or_null(dice);
 }
 
 static const uint8_t *some_bytes(struct dice *dice, size_t *ret_len) {
@@ -368,6 +417,22 @@ static void same_link_to(const struct ng_link_to *a, const struct ng_link_to *b)
     SAME_TEXT(alias);
 }
 
+static void same_port(const struct ng_port *a, const struct ng_port *b) {
+    SAME(port);
+    SAME(proto);
+}
+
+static void same_listener(const struct ng_listener *a, const struct ng_listener *b) {
+    SAME_ADDR(addr);
+    SAME(port);
+    SAME(proto);
+    SAME(v6only);
+    SAME(link);
+    SAME(pid);
+    SAME_TEXT(process);
+    SAME_TEXT(container_id);
+}
+
 static void same_container(const struct ng_container *a, const struct ng_container *b) {
     SAME_TEXT(id);
     SAME_TEXT(name);
@@ -380,6 +445,9 @@ static void same_container(const struct ng_container *a, const struct ng_contain
     SAME_LIST(endpoints, same_endpoint);
     SAME_LIST(published, same_published);
     SAME_LIST(links, same_link_to);
+    SAME_LIST(exposed, same_port);
+    SAME_LIST(listeners, same_listener);
+    SAME(listeners_read);
 }
 
 static void same_network(const struct ng_network *a, const struct ng_network *b) {
@@ -389,9 +457,36 @@ static void same_network(const struct ng_network *a, const struct ng_network *b)
     SAME_TEXT(bridge);
     SAME(internal);
     SAME(ingress);
-    SAME(routed);
     SAME(attachable);
     SAME(ipv6);
+    SAME_TEXT(parent);
+    SAME(is_default);
+    SAME(icc_off);
+    SAME(encrypted);
+    SAME(gateway4);
+    SAME(gateway6);
+}
+
+static void same_ingress_port(const struct ng_ingress_port *a, const struct ng_ingress_port *b) {
+    SAME(proto);
+    SAME(port);
+    SAME(target);
+}
+
+static void same_service(const struct ng_service *a, const struct ng_service *b) {
+    SAME_TEXT(name);
+    SAME_TEXT(stack);
+    SAME_LIST(ports, same_ingress_port);
+}
+
+static void same_open_api(const struct ng_open_api *a, const struct ng_open_api *b) {
+    SAME_ADDR(addr);
+    SAME(port);
+    SAME(tls);
+}
+
+static void same_registry(const struct ng_registry *a, const struct ng_registry *b) {
+    SAME_TEXT(name);
 }
 
 static void same_engine(const struct ng_engine *a, const struct ng_engine *b) {
@@ -402,8 +497,16 @@ static void same_engine(const struct ng_engine *a, const struct ng_engine *b) {
     SAME_TEXT(firewall_backend);
     SAME(swarm);
     SAME(rootless);
+    SAME(podman);
+    SAME(manager);
+    SAME_ADDR(node_addr);
+    SAME(data_path_port);
+    SAME(userns);
     SAME_LIST(containers, same_container);
     SAME_LIST(networks, same_network);
+    SAME_LIST(services, same_service);
+    SAME_LIST(open_apis, same_open_api);
+    SAME_LIST(insecure_registries, same_registry);
 }
 
 static void same_link(const struct ng_link *a, const struct ng_link *b) {
@@ -470,17 +573,6 @@ static void same_route_rule(const struct ng_route_rule *a, const struct ng_route
     SAME(dst_len);
     SAME_TEXT(iif);
     SAME_TEXT(oif);
-}
-
-static void same_listener(const struct ng_listener *a, const struct ng_listener *b) {
-    SAME_ADDR(addr);
-    SAME(port);
-    SAME(proto);
-    SAME(v6only);
-    SAME(link);
-    SAME(pid);
-    SAME_TEXT(process);
-    SAME_TEXT(container_id);
 }
 
 static void same_xt_table(const struct ng_xt_table *a, const struct ng_xt_table *b) {
