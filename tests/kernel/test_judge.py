@@ -6,14 +6,13 @@ Generated rulesets, those of tests/kernel/rulesets and, if there, recorded ones:
 packets really arrive has to be what netguard says. tests/kernel/campaign does more of the first.
 
     NETGUARD            the binary (default: build/netguard)
-    NETGUARD_SEED       of the generated rulesets; printed, as a failure repeats with it
+    NETGUARD_SEED       of the generated rulesets (default: always the same)
     NETGUARD_CASES      how many of them (default 125)
     NETGUARD_RULESETS   a folder of recorded rulesets with measured answers, compared if there
 
 Needs root, iproute2, nftables, iptables (both back ends) and ipset. Prints TAP.
 """
 import os
-import random
 import sys
 import time
 
@@ -23,7 +22,8 @@ from judge.session import Session, brief
 from judge.written import written_cases
 from topology import end_on_signals, pin_to_one_cpu
 
-SEED = os.environ.get("NETGUARD_SEED") or str(random.SystemRandom().randrange(1 << 32))
+# The same in every run: what no one has changed must not fail. A campaign goes farther.
+SEED = os.environ.get("NETGUARD_SEED", "1")
 CASES = int(os.environ.get("NETGUARD_CASES", "125"))
 RULESETS = os.environ.get("NETGUARD_RULESETS", "")
 PACKETS, PACKETS_WRITTEN = 520, 2500

@@ -11,7 +11,7 @@ what it says:
     perhaps          => only where a rule asks for what no ruleset tells (a rate, a clock)
 
     NETGUARD            the binary (default: build/netguard)
-    NETGUARD_SEED       of the generated rulesets; printed, as a failure repeats with it
+    NETGUARD_SEED       of the generated rulesets (default: always the same)
     NETGUARD_CASES      how many of them (default 12)
     NETGUARD_RULESETS   a folder of recorded rulesets with measured answers, compared if there
 
@@ -35,7 +35,8 @@ from topology import (Container, Layout, Network, Published, Socket, Topology, U
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NETGUARD = os.environ.get("NETGUARD", os.path.join(HERE, "../../build/netguard"))
-SEED = os.environ.get("NETGUARD_SEED") or str(random.SystemRandom().randrange(1 << 32))
+# The same in every run: what no one has changed must not fail. A campaign goes farther.
+SEED = os.environ.get("NETGUARD_SEED", "1")
 CASES = int(os.environ.get("NETGUARD_CASES", "12"))
 RULESETS = os.environ.get("NETGUARD_RULESETS", "")
 

@@ -223,7 +223,7 @@ class NftRule:
     # -- marks --
 
     def mark(self):
-        which = self.rnd.choice(("meta", "meta", "ct") if self.tracked else ("meta",))
+        which = self.rnd.choice(("meta", "ct") if self.tracked else ("meta",))
         return f"{which} mark " + self.rnd.choice([
             f"{self.neq()}{self.draw.mark()}", f"& 0xf {self.rnd.choice(('==', '!='))} 0x1",
             "& 0x10 == 0x10", "0x1-0x11", "> 0xff", "< 0x10", "0x100-0xff00", ">= 0x1000000",
@@ -249,16 +249,30 @@ class NftRule:
             f"reply {ip} daddr {neq}{draw.addr('src')}",
             "l3proto ipv4" if self.table == "inet" else "direction original",
             "zone 0", "status seen-reply",
-            "status confirmed", "status 0", 
+            "status confirmed", "status 0",
             f"original {ip} daddr {{ {', '.join(draw.addrs(3, 'dst'))} }}"]
         if self.over("tcp", "udp"):
             ports = [f"original proto-dst {neq}{draw.port()}",
                      f"original proto-src {neq}1024-40000",
                      f"reply proto-src {neq}{draw.port()}", "reply proto-dst 1024-40000",
-                     "original proto-dst < 1024", "original proto-dst { 80, 8080, 6000-7000 }"]
-            if self.rnd.random() < 0.4:
+                     "original proto-dst < 1024", "original proto-dst { 80, 8080, 6000-7000 }",
+                     "reply proto-src < 1024", "reply proto-src { 80, 8080, 6000-7000 }"]
+            if self.rnd.random() < 0.5:
                 return f"meta l4proto {self.l4} ct {self.rnd.choice(ports)}"
         return "ct " + self.rnd.choice(ways)
+
+    def translated(self):
+        """A test that NAT has a say in."""
+        ip, neq, draw = self.ip, self.neq(0.4), self.draw
+        proto = self.over("tcp", "udp")
+        ways = ["ct status dnat", "ct status ! dnat",
+                f"ct reply {ip} saddr {neq}{draw.addr('dst')}",
+                f"{ip} daddr {neq}{draw.addr('dst')}"]
+        if proto:
+            ways.append(f"{proto} dport {neq}{draw.port_range()}")
+            ways += [f"meta l4proto {proto} ct {port} {neq}{draw.port_range()}"
+                     for port in ["reply proto-src"] * 3 + ["original proto-dst"]]
+        return self.rnd.choice(ways)
 
     # -- routes --
 
@@ -296,8 +310,12 @@ class NftRule:
             ways += [(self.state, 2), (self.connection, 2)]
         if self.has_fib():
             ways.append((self.fib, 1.5))
-        favoured = {"mark": self.mark, "connection": self.connection, "fib": self.fib}
-        if any(favoured.get(self.focus) == one for one, _ in ways):
+        favoured = {"mark": self.mark}
+        if self.has_fib():
+            favoured["fib"] = self.fib
+        if self.tracked:
+            favoured.update(state=self.state, nat=self.translated)
+        if self.focus in favoured:
             ways.append((favoured[self.focus], 15))
         words = []
         for _ in range(self.rnd.choice((0, 1, 1, 1, 2, 2, 3))):
@@ -335,11 +353,12 @@ class NftRule:
 
     def statement(self):
         rnd = self.rnd
-        if self.focus == "connection" and self.hook == "prerouting" and rnd.random() < 0.4:
+        if self.focus == "state" and self.hook == "prerouting" and rnd.random() < 0.4:
             return "notrack"
         ways = ["counter", "log prefix \"judge\"", "meta nftrace set 0",
                                "counter packets 3 bytes 4"]
-        by_source = self.mapped(self.draw.addrs(3, "src"), self.draw.mark)
+        by_source = self.mapped(self.draw.addrs(3, "src") + rnd.choice(([], ["*"])),
+                                self.draw.mark)
         marks = [f"meta mark set {self.draw.mark()}", "meta mark set meta mark | 0x10",
                  "meta mark set meta mark & 0xf", "meta mark set meta mark ^ 0x11",
                  "meta mark set meta mark & 0xfffffff0 | 0x2", "meta mark set 0x1",
@@ -394,14 +413,16 @@ class NftRule:
 
     def verdict_map(self, below):
         rnd, draw = self.rnd, self.draw
-        verdicts = ["accept", "drop", "return", "continue", "drop", "accept"] + \
-            [f"jump {one}" for one in below] * 2 + [f"goto {one}" for one in below]
+        verdicts = ["accept", "drop", "return", "continue", "drop", "accept", "drop", "accept"] + \
+            [f"jump {one}" for one in below] + [f"goto {one}" for one in below]
+        # Of many elements some lead to the same, most often in or out.
+        verdicts = rnd.choice((["accept", "drop"], rnd.choices(verdicts, k=3), verdicts))
 
         def pick():
             return rnd.choice(verdicts)
 
-        rows = [
-            (f"{self.ip} saddr", draw.addrs(5, "src")), (f"{self.ip} saddr", draw.addrs(5, "src")),
+        sources = [(f"{self.ip} saddr", draw.addrs(8, "src"))]
+        rows = sources * (14 if self.focus == "vmap" else 2) + [
             (f"{self.ip} daddr", draw.addrs(4, "dst")),
             ("meta l4proto", ["tcp", "udp", "icmp", "132"]),
             ("iifname", [f'"{one}"' for one in draw.links()]),
@@ -435,7 +456,7 @@ class NftRule:
             return f"{self.ip} saddr vmap {named}"
         values = list(dict.fromkeys(values))
         # nft 1.0.6 loads no catch-all beside wildcards.
-        catch = [f"* : {pick()}"] if rnd.random() < 0.45 and "eth*" not in str(values) else []
+        catch = [f"* : {pick()}"] if rnd.random() < 0.6 and "eth*" not in str(values) else []
         rows = ", ".join([f"{one} : {pick()}" for one in values] + catch)
         # Who meets no element goes on, who has no key does not.
         return f"{key} vmap {{ {rows} }}" + rnd.choice(("", "", " drop", " accept"))
@@ -458,7 +479,8 @@ class NftRule:
         gate = {"tcp": rnd.choice((f"tcp dport {draw.port()} ", "meta l4proto tcp ")),
                 "udp": f"udp dport {{ {', '.join(draw.ports(3))} }} ",
                 "th": "meta l4proto { tcp, udp } ", "any": "meta l4proto { tcp, udp } "}.get(proto)
-        whom = "" if self.table != "inet" or rnd.random() < 0.6 else f"meta nfproto ipv{self.family} "
+        whom = "" if self.table != "inet" or rnd.random() < 0.6 else \
+            f"meta nfproto ipv{self.family} "
         if self.hook in ("postrouting", "input"):
             snat = [f"{whom}snat {to} {draw.single('src')}"]
             if self.hook == "postrouting":
@@ -468,7 +490,8 @@ class NftRule:
         container = pools.CONTAINERS[self.family]
         ways = [
             f"{whom}dnat {to} {self.target()}", "redirect",
-            f"dnat {to} {ip} saddr map {{ {self.mapped(draw.addrs(3, 'src'), self.target)} }}"]
+            f"dnat {to} {ip} saddr map {{ "
+            f"{self.mapped(draw.addrs(3, 'src') + rnd.choice(([], ['*'])), self.target)} }}"]
         if self.family == 4:
             ways.append("dnat ip prefix to ip daddr map { 192.0.2.0/28 : 172.17.0.0/28, "
                         "10.9.0.0/28 : 172.18.0.0/28 }")
@@ -513,21 +536,39 @@ class NftRule:
         verdict = self.verdict(below)
         return " ".join([*words, *([verdict] if verdict else [])]) or "counter"
 
-    def spotlight(self, below):
-        """A rule of hardly more than what the table is about: between other tests that would
-        hardly ever meet a packet."""
-        rnd, verdict = self.rnd, self.rnd.choice(["accept", "drop", "drop", "return", *below])
-        verdict = f"jump {verdict}" if verdict in below else verdict
-        if self.kind == "nat":
+    # -- what a table is about --
+
+    def cause(self):
+        """What `question` asks about, done to nearly everybody: behind other tests it would hardly
+        ever meet a packet."""
+        if self.focus == "nat":
             return self.translation()
+        if self.focus == "state":
+            whom = self.rnd.choice((self.saddr, lambda: ""))()
+            return f"{whom} notrack" if whom else "notrack"
+        return self.statement()
+
+    def question(self, below):
+        """A rule that tells by hardly more than what the table is about."""
+        verdict = self.rnd.choice(["accept", "drop", "drop", "return", *below])
+        verdict = f"jump {verdict}" if verdict in below else verdict
         if self.focus == "vmap":
             return self.verdict_map(below)
         if self.focus == "fib" and self.has_fib():
             return f"{self.fib()} {verdict}"
         if self.focus == "mark":
-            return self.statement() if rnd.random() < 0.5 else f"{self.mark()} {verdict}"
-        if self.focus == "connection" and self.tracked:
-            if self.hook == "prerouting" and rnd.random() < 0.2:
-                return " ".join(filter(None, (self.saddr(), "notrack")))
-            return f"{rnd.choice((self.connection, self.connection, self.state))()} {verdict}"
+            return f"{self.mark()} {verdict}"
+        if self.focus == "state" and self.tracked:
+            return f"{self.state()} {verdict}"
+        if self.focus == "nat" and self.tracked:
+            return f"{self.translated()} {verdict}"
         return self.rule(below)
+
+    def spotlight(self, below):
+        """Either of them."""
+        if self.kind == "nat":
+            return self.translation()
+        causes = self.focus == "mark" or self.focus == "state" and self.hook == "prerouting"
+        if causes and self.rnd.random() < 0.4:
+            return self.cause()
+        return self.question(below)

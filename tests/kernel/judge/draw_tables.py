@@ -6,11 +6,13 @@ from .draw_nft import NftRule, braces
 from .draw_values import Values
 
 # At -200 itself the order of loading decides whether conntrack has been before.
-PRIORITIES = [-400, -301, -300, -201, -199, -150, -150, -101, -99, -1, 0, 0, 0, 1, 10, 50, 99, 225,
-              300]
-NAT_PRIORITIES = {-100: [-199, -150, -101, -100, -100, -99, 0, 50],
+PRIORITIES = [-400, -301, -300, -201, -199, -175, -151, -150, -150, -101, -99, -1, 0, 0, 0, 1, 10,
+              50, 99, 225, 300]
+EARLY = [one for one in PRIORITIES if one < -150]
+TRACKED = [one for one in PRIORITIES if one > -200]
+NAT_PRIORITIES = {-100: [-199, -199, -150, -100, -100, -99, 0, 50, 300],
                   100: [0, 99, 100, 100, 101, 300]}
-THEMES = [None, None, "mark", "connection", "vmap", "fib"]
+THEMES = [None, None, "mark", "state", "nat", "nat", "vmap", "vmap", "fib"]
 HOOKS = {"ip": ["prerouting"] * 3 + ["input"] * 3 + ["forward"] * 3 + ["postrouting"],
          "netdev": ["ingress"] * 3 + ["egress"]}
 
@@ -26,6 +28,7 @@ class Chain:
     name: str
     head: Unit = None  # of a base chain
     policy: Unit = None  # "policy drop"
+    role: str = ""  # "cause" or "question": all its rules are that
     rules: list = field(default_factory=list)
 
     def render(self, gone):
@@ -131,15 +134,30 @@ def base_chain(rnd, table, number):
     return hook, kind, Chain(f"{hook}_{number}", head, policy)
 
 
+def themed_chains(rnd, focus):
+    """One chain that does what there is to ask about, and one that asks, either before the other;
+    as base_chain() returns them."""
+    causes = {"nat": ("nat", NAT_PRIORITIES[-100]), "state": ("filter", EARLY),
+              "mark": ("filter", EARLY)}
+
+    def made(role, kind, priorities):
+        head = Unit(f"type {kind} hook prerouting priority {rnd.choice(priorities)};")
+        return "prerouting", kind, Chain(role, head, role=role)
+
+    if focus in causes:
+        yield made("cause", *causes[focus])
+    if focus:
+        yield made("question", "filter", TRACKED)
+
+
 def draw_table(rnd, number, hard, theme):
     family = rnd.choice(["ip", "ip", "ip6", "inet", "inet", "inet", "netdev"])
     table = Table(family, f"t{number}", Unit("dormant") if rnd.random() < 0.04 else None)
     sets = declare(table, rnd, hard)
     focus = theme if rnd.random() < 0.8 else None
     bases = [base_chain(rnd, table, at) for at in range(rnd.randint(1, 4))]
-    if focus == "connection" and family != "netdev":  # with something to know of connections
-        head = Unit(f"type nat hook prerouting priority {number - 110};")
-        bases.append(("prerouting", "nat", Chain("dstnat", head)))
+    if family != "netdev":
+        bases += themed_chains(rnd, focus)
     if rnd.random() < 0.3:  # equals run in an order of their own
         hook, kind, chain = bases[0]
         bases.append((hook, kind, Chain(f"{chain.name}_again", Unit(chain.head.text))))
@@ -164,7 +182,13 @@ def draw_table(rnd, number, hard, theme):
 
 
 def fill(rnd, table, chain, hook, kind, sets, below, flavour):
-    for at in range(rnd.randint(1, 5)):
+    for at in range(rnd.randint(1, 3 if chain.role else 5)):
         rule = NftRule(rnd, table.family, hook, kind, sets, *flavour)
-        first = at == 0 and chain.head and rnd.random() < 0.6
-        chain.rules.append(Unit(rule.spotlight(below) if first else rule.rule(below)))
+        if chain.role == "cause":
+            text = rule.cause()
+        elif chain.role == "question":
+            text = rule.question(below)
+        else:
+            first = at == 0 and chain.head and rnd.random() < 0.6
+            text = rule.spotlight(below) if first else rule.rule(below)
+        chain.rules.append(Unit(text))

@@ -16,7 +16,7 @@ ALL_CHAINS = {"filter": ["INPUT", "FORWARD", "OUTPUT"],
               "nat": ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
               "security": ["INPUT", "FORWARD", "OUTPUT"]}
 STATES = ["NEW", "RELATED,ESTABLISHED", "INVALID", "DNAT", "NEW,DNAT", "ESTABLISHED,DNAT",
-          "UNTRACKED", "SNAT", "INVALID,NEW", "ESTABLISHED"]
+          "UNTRACKED", "UNTRACKED", "NEW,UNTRACKED", "SNAT", "INVALID,NEW", "ESTABLISHED"]
 TYPES = ["LOCAL", "UNICAST", "MULTICAST", "BROADCAST", "LOCAL,MULTICAST", "UNICAST,BROADCAST",
          "BLACKHOLE", "UNREACHABLE", "UNSPEC"]
 TYPES6 = ["LOCAL", "UNICAST", "MULTICAST", "LOCAL,MULTICAST", "LOCAL,UNICAST"]
@@ -89,6 +89,14 @@ class XtRule:
         if rnd.random() < 0.15:
             return f"-m state {neg}--state {rnd.choice(STATES[:3] + ['UNTRACKED'])}"
         single = draw.prefix() if rnd.random() < 0.5 else draw.single()
+        if self.theme == "state" and rnd.random() < 0.7:
+            return f"-m conntrack {neg}--ctstate {rnd.choice(STATES)}"
+        if self.theme == "nat" and rnd.random() < 0.7:
+            proto, (low, high) = rnd.choice(("tcp", "udp")), rnd.choice(pools.PORT_RANGES)
+            return "-m conntrack " + rnd.choice(
+                [f"{neg}--ctstate DNAT", f"{neg}--ctreplsrc {single}",
+                 f"--ctproto {proto} {neg}--ctreplsrcport {low}:{high}",
+                 f"--ctproto {proto} {neg}--ctorigdstport {low}:{high}"])
         return "-m conntrack " + rnd.choice(
             [f"{neg}--ctstate {rnd.choice(STATES)}"] * 5 + [
                 f"{neg}--ctorigsrc {single}", f"{neg}--ctorigdst {single}",
@@ -179,7 +187,7 @@ class XtRule:
         for often, way in ((0.55, self.address), (0.2, self.links), (0.1, self.iprange),
                            (0.6 if theme == "mark" else 0.12, self.mark),
                            (0.6 if theme == "fib" else 0.12, self.types),
-                           (0.7 if theme == "connection" else 0.25, self.connection),
+                           (0.7 if theme in ("state", "nat") else 0.25, self.connection),
                            (0.15, self.odd), (0.3, self.ipset)):
             if self.rnd.random() < often:
                 words.append(way())
@@ -243,7 +251,7 @@ class XtRule:
             if self.hook == "PREROUTING" and self.proto in ("tcp", "udp") and rnd.random() < 0.3:
                 plain += [f"TPROXY --on-port {rnd.choice((50080, 9))} --tproxy-mark 0x1/0x1"] * 4
         if self.table == "raw":
-            plain += ["CT --notrack", "NOTRACK", "CT --notrack"]
+            plain += ["CT --notrack", "NOTRACK", "CT --notrack", "CONNMARK --set-mark 0x1"]
         if self.table == "filter":
             plain += ["REJECT", "REJECT"]
             if self.proto == "tcp":
@@ -260,12 +268,18 @@ class XtRule:
 
     def spotlight(self):
         """As that of draw_nft.py."""
-        ways = {"mark": self.mark, "connection": self.connection, "fib": self.types}
+        ways = {"mark": self.mark, "state": self.connection, "nat": self.connection,
+                "fib": self.types}
         if self.theme not in ways:
             return self.rule()
+        if self.theme == "nat" and self.table == "nat" and self.hook:
+            self.proto = self.rnd.choice(("tcp", "udp"))
+            return f"-A {self.chain} -p {self.proto} -j {self.nat_target()}"
         target = self.target() if self.table == "nat" else \
             f"-j {self.rnd.choice(('ACCEPT', 'DROP', 'DROP', 'RETURN'))}"
-        if self.theme == "mark" and self.table == "mangle" and self.rnd.random() < 0.5:
+        if self.theme == "state" and self.table == "raw" and self.rnd.random() < 0.6:
+            return f"-A {self.chain} {self.rnd.choice((self.address(), ''))} -j CT --notrack"
+        if self.theme == "mark" and self.table in ("raw", "mangle") and self.rnd.random() < 0.5:
             return f"-A {self.chain} {self.target()}"
         return f"-A {self.chain} {ways[self.theme]()} {target}"
 

@@ -12,6 +12,7 @@ from .case import BATCH, Case, Refused
 from .lab import Lab
 
 REACH_QUESTIONS = 12  # of a case
+REACH_ARRIVED = 6  # of them, if so many packets have arrived
 THOROUGHLY = 3  # of them, from everywhere
 VARIANTS = 8  # sources of the others
 SUSPECTS = 30  # of a case that are looked at alone
@@ -161,7 +162,7 @@ class Session:
             failure = self.compare_snapshot(case, answers)
             if failure:
                 return failure
-        return self.compare_reach(case, number)
+        return self.compare_reach(case, number, came)
 
     def trace(self, case, packets, world=None):
         if world is None:
@@ -220,11 +221,15 @@ class Session:
     def reach(self, questions):
         return verdicts.ask(self.lab, self.binary, "reach", questions)
 
-    def compare_reach(self, case, number):
+    def compare_reach(self, case, number, came):
         """For some questions: is each packet's source where `reach` has it? More sources are sent
-        from for each, as the drawn packets seldom ask the same."""
+        from for each, as the drawn packets seldom ask the same; those first with which somebody
+        gets in, where sources matter most."""
         rnd = random.Random(number)
-        chosen = rnd.sample(case.packets, min(REACH_QUESTIONS, len(case.packets)))
+        arrived = [packet for packet, places in zip(case.packets, came) if places]
+        chosen = rnd.sample(arrived, min(REACH_ARRIVED, len(arrived)))
+        rest = [packet for packet in case.packets if packet not in chosen]
+        chosen += rnd.sample(rest, min(REACH_QUESTIONS - len(chosen), len(rest)))
         packets = [one for at, packet in enumerate(chosen)
                    for one in variants(rnd, packet, all_borders=at < THOROUGHLY)]
         came = self.lab.arrivals(packets)

@@ -18,7 +18,7 @@ KNOWN = {addr for _, *addrs in CONTAINERS.values() for addr in addrs}
 
 
 class Complaint(NamedTuple):
-    kind: str  # "unsound", "inexact", "place", "listener", "unknown", "error"
+    kind: str  # "unsound", "inexact", "place", "listener", "unknown", "unexplained", "error"
     text: str
 
 
@@ -86,6 +86,8 @@ def is_way(packet, way, arrival):
 def judge_delivered(packet, answer, came, engine):
     """Complaints about a packet that is said to be delivered, perhaps in one of several ways."""
     ways = answer.get("ways") or [answer]
+    if len(ways) > 1 and not answer["unsure"]:
+        yield Complaint("unexplained", f"{len(ways)} ways, and no reason for doubt")
     told = ", or ".join(f"{one['to']} {one.get('oif')} {one.get('dst')} {one.get('dport')}"
                         for one in ways)
     if not came:
@@ -115,7 +117,9 @@ def by_proxy(answer):
 def judge_packet(packet, answer, came, engine):
     """All complaints about the answer to one packet; "unknown" is one of its own kind."""
     if answer["verdict"] == "unknown":
-        yield Complaint("unknown", "; ".join(map(str, answer["unsure"])) or "no reason")
+        if not answer["unsure"]:
+            yield Complaint("unexplained", "unknown, and no reason for doubt")
+        yield Complaint("unknown", "; ".join(map(str, answer["unsure"])))
     elif answer["verdict"] == "dropped":
         if came:
             arrival = next(iter(came))
@@ -162,6 +166,8 @@ def refused_by_nature(addr, own):
 def judge_reach(packet, answer, traced, came, own):
     """Is the source in the set where it should be?"""
     sure, maybe = holds(answer["sources"], packet.src), holds(answer["maybe"], packet.src)
+    if maybe and not answer["unsure"]:
+        yield Complaint("unexplained reach", f"{packet.src} may get in, and no reason for doubt")
     if came and not sure and not maybe:
         yield Complaint("reach", f"{packet.src} arrives, and is not among the sources")
     if traced["verdict"] == "delivered" and not sure and not maybe:
@@ -171,5 +177,5 @@ def judge_reach(packet, answer, traced, came, own):
     if came and sure and not by_port and not maybe:
         yield Complaint("reach",
                         f"{packet.src} arrives from port {packet.sport}, which is not told")
-    if sure and by_port and not came and not refused_by_nature(packet.src, own):
+    if sure and by_port and not maybe and not came and not refused_by_nature(packet.src, own):
         yield Complaint("reach", f"{packet.src} is among the sources, and does not arrive")

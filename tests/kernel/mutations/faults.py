@@ -4,6 +4,7 @@ Each text stands once in its file."""
 
 RULES = "policy/reach/rules.c"
 REACH = "policy/reach/reach.c"
+BASE_CHAIN = "policy/reach/base_chain.c"
 FIELD = "policy/reach/field.c"
 MATCH = "policy/reach/match.c"
 COMPILE = "policy/reach/compile.c"
@@ -21,7 +22,8 @@ FAULTS = [
     ("a mark cannot be set twice", RULES, "flow->mark = is_known ? (uint32_t)value : 0;",
      "flow->mark |= is_known ? (uint32_t)value : 0;"),
     ("notrack works after conntrack", RULES,
-     "    if (!ng_past_conntrack(&run->walk->place))\n        run->flow.untracked = true;",
+     "    if (!ng_has_connection(&run->walk->place, &run->flow))\n"
+     "        run->flow.untracked = true;",
      "    run->flow.untracked = true;"),
     ("ct mark of no connection can be set", RULES,
      "        if (!ng_has_connection(&run->walk->place, flow))\n            return 0;\n", ""),
@@ -32,19 +34,18 @@ FAULTS = [
      "                 : ng_region_subtract(walk->place.arena, run->flow.region, certain,\n"
      "                                      &run->flow.region);\n", "    return r;\n"),
     ("a catch-all is taken with elements before it", RULES,
-     "!same_result(first, box) || is_catch_all(match, box)", "!same_result(first, box)"),
-    ("policies accept", REACH, "if (chain->policy_drop)", "if (false && chain->policy_drop)"),
+     "same_result(first, box) && !is_catch_all(match, box)", "same_result(first, box)"),
+    ("policies accept", BASE_CHAIN, "if (chain->policy_drop)", "if (false && chain->policy_drop)"),
     ("127.0.0.1 is reached by route", REACH, "!iif->loopback && !iif->route_localnet)",
      "!iif->loopback && iif->route_localnet)"),
     ("equal chains run in the order of their making", COMPILE,
      "return a->handle > b->handle ? -1 : 1;", "return a->handle < b->handle ? -1 : 1;"),
     ("priorities from high to low", COMPILE, "return pa < pb ? -1 : 1;",
      "return pa > pb ? -1 : 1;"),
-    ("nat chains have their own priority", COMPILE,
-     "return chain->hook == NG_HOOK_PREROUTING || chain->hook == NG_HOOK_OUTPUT ? -100 : 100;",
-     "return chain->priority;"),
-    ("connections are known from priority -150 on", FIELD, "place->priority >= CT_PRIORITY;",
-     "place->priority >= CT_PRIORITY + 50;"),
+    ("nat chains have their own priority", COMPILE, "if (chain->type != NG_CHAIN_NAT)",
+     "if (true)"),
+    ("connections are known from priority -150 on", FIELD,
+     "place->priority >= PRIORITY_CONNTRACK;", "place->priority >= PRIORITY_CONNTRACK + 50;"),
     ("untracked packets are new", FIELD,
      "    if (flow->untracked)\n        return CT_UNTRACKED;\n", ""),
     ("dnat leaves no status", FIELD, "status |= CT_STATUS_DST_NAT;", "status |= 0;"),
