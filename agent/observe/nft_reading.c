@@ -106,6 +106,7 @@ static int keep_reading(struct run *run, struct raw_set *set, const struct rows 
         return -ENOMEM;
     *match = (struct ng_match){
         .negate = negate,
+        .ordered = (set->flags & NFT_SET_INTERVAL) && (set->flags & NFT_SET_CONCAT),
         /* By its name it would look as if whole fields were looked up. */
         .set_name = (set->flags & NFT_SET_ANONYMOUS) || own ? NULL : set->name,
     };

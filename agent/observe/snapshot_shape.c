@@ -213,7 +213,7 @@ static const struct ng_snapshot_field network_fields[] = {
 static const struct ng_snapshot_shape network = SHAPE(ng_network, network_fields, fault_of_network);
 
 static const struct ng_snapshot_field ingress_port_fields[] = {
-    FIELD(ng_ingress_port, proto, PROTO),
+    FIELD(ng_ingress_port, proto, U8),
     FIELD(ng_ingress_port, port, U16),
     FIELD(ng_ingress_port, target, U16),
     {0},

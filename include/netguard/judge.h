@@ -33,6 +33,7 @@ enum ng_path { /* bits: how packets get there */
                NG_PATH_LOCAL = 1 << 2,
                NG_PATH_ROUTE = 1 << 3,
                NG_PATH_IPVS = 1 << 4,
+               NG_PATH_L2 = 1 << 5,
 };
 
 enum ng_reach_verdict {
@@ -88,6 +89,7 @@ struct ng_exposure {
                                              service: without id and image, under its name */
     struct ng_addr container_addr;        /* family 0: none */
     uint16_t container_port;              /* 0: none */
+    uint32_t link;                        /* of NG_KIND_L2: index of the link it stands on */
     const char *process;                  /* of the listener, for host kinds; NULL: not known */
     enum ng_role role;
     bool unverified;              /* of NG_ROLE_DOCKER_API_TLS: asks for no certificate */
@@ -137,8 +139,8 @@ struct ng_result {
     size_t n_gaps;
     struct ng_strings backends; /* the packet filters of the kernel that have a say: "nf_tables",
                                    "iptables-legacy"; what both let through gets through */
-    const struct ng_exposure
-        *exposures; /* sorted: container name (host last), proto, host port, family, host address */
+    const struct ng_exposure *exposures; /* sorted: container name (host last), proto, host port
+                                            (none last), family, host address */
     size_t n_exposures;
     const struct ng_talk *talks; /* sorted by names of `from` and `to`, network, alias */
     size_t n_talks;

@@ -144,9 +144,12 @@ struct ng_match {
      * and may be gone in a moment. */
     struct ng_addrset values;
     struct ng_addrset expiring;
-    /* Several operands, or data behind each element. */
+    /* Several operands, or data behind each element. Boxes of a map have no key in common, but
+     * for one that holds them all and counts for what no other holds; or they are `ordered`, as
+     * nft lets those of concatenated ranges overlap: the first that holds a key counts. */
     const struct ng_box *boxes;
     size_t n_boxes;
+    bool ordered;
 };
 
 /* A new value for something of the packet: the exclusive or of masked fields and a constant, or
@@ -281,6 +284,9 @@ void ng_ruleset_freep(struct ng_ruleset **ruleset);
 
 /* "ip", "ip6", "inet", … */
 const char *ng_table_family_text(enum ng_table_family family);
+
+/* The single value that a test demands of a field; false: it does not demand one. */
+bool ng_op_demands(const struct ng_op *op, enum ng_field field, ng_u128 *ret_value);
 
 /* The rule as nft would print it, without handle and counters' values; in `arena`.
  * NULL: out of memory. */

@@ -24,6 +24,7 @@ enum ng_proto { /* IANA protocol numbers */
                 NG_ICMP = 1,
                 NG_TCP = 6,
                 NG_UDP = 17,
+                NG_ESP = 50,
                 NG_ICMP6 = 58,
                 NG_SCTP = 132,
 };
@@ -123,7 +124,7 @@ struct ng_network {
 /* A service of the swarm with ports in ingress mode: they are open on every address of every node,
  * wherever its tasks run. */
 struct ng_ingress_port {
-    uint8_t proto;   /* enum ng_proto: TCP, UDP or SCTP */
+    uint8_t proto;   /* enum ng_proto: TCP, UDP or SCTP; 0: not told, as to a worker */
     uint16_t port;   /* on the nodes; never 0 */
     uint16_t target; /* in the tasks, 0: not told */
 };

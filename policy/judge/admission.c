@@ -61,6 +61,8 @@ static bool serves(const struct ng_listener *listener) {
 static int socket_takes(const struct judgement *judgement, const struct ng_exposure *exposure,
                         const struct ng_outcome *outcome, uint32_t iif) {
     const struct ng_world *world = judgement->world;
+    if (exposure->proto == NG_ESP) /* the kernel itself */
+        return 1;
     if (!world->listeners_read)
         return -1;
     for (size_t i = 0; i < world->n_listeners; i++)
@@ -71,22 +73,52 @@ static int socket_takes(const struct judgement *judgement, const struct ng_expos
     return 0;
 }
 
+/* Past the hooks that forward, or stopped at one. */
+static bool is_forwarded(const struct ng_outcome *outcome) {
+    return outcome->fate == NG_FATE_FORWARDED ||
+           (outcome->fate == NG_FATE_DROPPED && outcome->hook >= NG_HOOK_FORWARD);
+}
+
+/* By address translation, as the engine does it. In the ingress network IPVS takes over. */
+static unsigned translated_path(const struct judgement *judgement,
+                                const struct ng_exposure *exposure,
+                                const struct ng_outcome *outcome) {
+    bool ingress = exposure->kind == NG_KIND_INGRESS;
+    if (!is_forwarded(outcome) || !outcome->translated ||
+        (!ingress && outcome->dport != exposure->container_port) ||
+        !leads_to(judgement->world, exposure->container, exposure->family, outcome->daddr))
+        return 0;
+    return ingress ? NG_PATH_DNAT | NG_PATH_IPVS : NG_PATH_DNAT;
+}
+
 /* The way that leads to the exposure, for who is let through and for who is dropped on it
  * alike; 0: it leads elsewhere. -1 where it cannot be told. */
 static int path_of(const struct judgement *judgement, const struct ng_exposure *exposure,
                    const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path) {
-    bool published = exposure->kind == NG_KIND_PUBLISHED;
-    bool dropped = outcome->fate == NG_FATE_DROPPED;
+    bool at_input = outcome->fate == NG_FATE_LOCAL ||
+                    (outcome->fate == NG_FATE_DROPPED && outcome->hook == NG_HOOK_INPUT);
     unsigned path = 0;
     int takes = 1;
-    if (outcome->fate == NG_FATE_LOCAL || (dropped && outcome->hook == NG_HOOK_INPUT)) {
-        takes = socket_takes(judgement, exposure, outcome, iif);
-        path = published ? NG_PATH_PROXY : NG_PATH_LOCAL;
-    } else if ((outcome->fate == NG_FATE_FORWARDED ||
-                (dropped && outcome->hook >= NG_HOOK_FORWARD)) &&
-               published && outcome->translated && outcome->dport == exposure->container_port &&
-               leads_to(judgement->world, exposure->container, exposure->family, outcome->daddr)) {
-        path = NG_PATH_DNAT;
+    switch (exposure->kind) {
+    case NG_KIND_L2:
+        path = NG_PATH_L2;
+        break;
+    case NG_KIND_DIRECT: /* what is stopped before it was forwarded was on the same way */
+        if (!at_input && !outcome->translated)
+            path = NG_PATH_ROUTE;
+        break;
+    case NG_KIND_INGRESS: /* the engine's socket for it serves nobody */
+        path = translated_path(judgement, exposure, outcome);
+        break;
+    case NG_KIND_PUBLISHED:
+    case NG_KIND_HOST_NETWORK:
+    case NG_KIND_HOST:
+        if (at_input) {
+            takes = socket_takes(judgement, exposure, outcome, iif);
+            path = exposure->kind == NG_KIND_PUBLISHED ? NG_PATH_PROXY : NG_PATH_LOCAL;
+        } else if (exposure->kind == NG_KIND_PUBLISHED) {
+            path = translated_path(judgement, exposure, outcome);
+        }
     }
     *ret_path = takes ? path : 0;
     return takes < 0 ? -1 : 0;
@@ -111,7 +143,8 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
         .proto = exposure->proto,
         .iif = arrival->link->index,
         .daddr = daddr,
-        .dport = exposure->host_port,
+        .dport = exposure->host_port ? exposure->host_port : exposure->container_port,
+        .below_ip = exposure->kind == NG_KIND_L2,
     };
     struct ng_answer answer;
     int r = ng_reach_ask(judgement->engine, &question, tally->arena, &answer);
@@ -127,7 +160,8 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
                                                   tally->verdicts_capacity);
         if (!verdict)
             return -ENOMEM;
-        *verdict = (struct verdict){*outcome, path, path && outcome->fate != NG_FATE_DROPPED};
+        bool arrives = outcome->fate == NG_FATE_LOCAL || outcome->fate == NG_FATE_FORWARDED;
+        *verdict = (struct verdict){*outcome, path, path && arrives};
         if (untold)
             r = note_undecided(tally, (struct ng_undecided){.rule = NG_NONE,
                                                             .what = "who listens is not known",
@@ -153,12 +187,15 @@ static bool is_link_local6(struct ng_addr addr) {
 int ng_exposure_destinations(const struct ng_world *world, const struct ng_engine_state *engine,
                              const struct ng_exposure *exposure, const struct ng_link *link,
                              struct ng_arena *arena, ng_u128 **ret_addrs, size_t *ret_count) {
+    if (exposure->kind == NG_KIND_DIRECT && !exposure->host_addr.family)
+        return ng_direct_destinations(world, exposure, arena, ret_addrs, ret_count);
     ng_u128 *addrs = ng_arena_alloc(arena, world->n_ifaddrs + 1, sizeof(*addrs));
     if (!addrs)
         return -ENOMEM;
     *ret_addrs = addrs;
-    if (!ng_addr_is_any(exposure->host_addr)) {
-        addrs[0] = exposure->host_addr.value;
+    if (!exposure->host_addr.family || !ng_addr_is_any(exposure->host_addr)) {
+        addrs[0] =
+            exposure->host_addr.family ? exposure->host_addr.value : exposure->container_addr.value;
         *ret_count = 1;
         return 0;
     }
@@ -405,8 +442,14 @@ static int tally_link(const struct judgement *judgement, struct ng_exposure *exp
     size_t n;
     int r = ng_exposure_destinations(judgement->world, judgement->engine, exposure, arrival->link,
                                      tally->arena, &addrs, &n);
-    for (size_t i = 0; r == 0 && i < n; i++)
+    for (size_t i = 0; r == 0 && i < n; i++) {
         r = ask(judgement, exposure, arrival, addrs[i], tally);
+        /* Of several addresses the one that somebody gets to is the one to tell. */
+        if (exposure->kind == NG_KIND_DIRECT && !ng_region_empty(tally->possible)) {
+            exposure->container_addr.value = addrs[i];
+            break;
+        }
+    }
     for (size_t i = 0; r == 0 && i < tally->n_verdicts; i++)
         exposure->paths |= tally->verdicts[i].path;
     if (r == 0)
@@ -427,7 +470,8 @@ int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
     size_t n = 0;
     for (size_t i = 0; i < judgement->n_arrivals; i++) {
         const struct arrival *arrival = &judgement->arrivals[i];
-        if (ng_addrset_empty(arrival->sources[ip6]))
+        if (ng_addrset_empty(arrival->sources[ip6]) ||
+            !ng_comes_in_by(judgement->world, exposure, arrival->link))
             continue;
         struct ng_reach *own = &reach[n++];
         *own = (struct ng_reach){.zone = arrival->zone, .interface = arrival->link->name};

@@ -42,6 +42,18 @@ bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link) 
     return sees_packets(world, link) && !leads_to_containers(world, link);
 }
 
+bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
+                    const struct ng_link *link) {
+    switch (exposure->kind) {
+    case NG_KIND_L2:
+        return link->index == exposure->link;
+    case NG_KIND_DIRECT: /* what containers of one engine say to each other goes by no route */
+        return ng_leads_outside(world, link);
+    default:
+        return true;
+    }
+}
+
 /* Traffic between containers is asked about only where the policy has a word on it: it
  * multiplies the questions by the number of networks. */
 static bool policy_names_containers(const struct ng_policy *policy) {

@@ -41,8 +41,14 @@ static bool covers(const struct ng_exposure *exposure, struct ng_addr addr) {
 
 /* Is this exposure among what is meant? */
 static bool is_meant(const struct ng_explain_target *target, const struct ng_exposure *exposure) {
-    if (!proto_fits(target, exposure->proto))
+    bool own_addr = exposure->kind == NG_KIND_L2;
+    /* A container's own addresses on this host are asked about whether anybody gets there or not.
+     */
+    if (!proto_fits(target, exposure->proto) || exposure->kind == NG_KIND_DIRECT)
         return false;
+    if (target->addr.family && own_addr)
+        return exposure->container_port == target->port &&
+               ng_addr_equal(exposure->container_addr, target->addr);
     if (target->addr.family)
         return exposure->host_port == target->port && covers(exposure, target->addr);
     if (target->container && exposure->container != target->container)
@@ -57,7 +63,7 @@ static int add_exposures(struct explaining *explaining) {
         struct ng_exposure exposure = explaining->exposures[i];
         if (!is_meant(explaining->target, &exposure))
             continue;
-        if (explaining->target->addr.family)
+        if (explaining->target->addr.family && exposure.kind != NG_KIND_L2)
             exposure.host_addr = explaining->target->addr;
         r = add_subject(explaining, exposure, true);
     }
@@ -196,6 +202,7 @@ static int ask(const struct explaining *explaining, struct ng_subject *subject,
         .daddr = daddr,
         .dport = exposure->host_port ? exposure->host_port : exposure->container_port,
         .icmp_type = exposure->family == NG_IP4 ? ECHO_REQUEST : ECHO_REQUEST6,
+        .below_ip = exposure->kind == NG_KIND_L2,
         .record = true,
     };
     if (explaining->options->from.family)
@@ -229,7 +236,8 @@ static int ask_everywhere(const struct explaining *explaining, struct ng_subject
     if (options->link)
         return ask_on_link(explaining, subject, options->link, &capacity);
     for (size_t i = 0; r == 0 && i < world->n_links; i++)
-        if (ng_leads_outside(world, &world->links[i]))
+        if (ng_leads_outside(world, &world->links[i]) &&
+            ng_comes_in_by(world, &subject->exposure, &world->links[i]))
             r = ask_on_link(explaining, subject, &world->links[i], &capacity);
     return r;
 }

@@ -36,7 +36,7 @@ static void set_id(struct ng_exposure *exposure) {
     ng_hash_text(exposure->id, texts, ARRAY_SIZE(texts));
 }
 
-static int add_exposure(struct judgement *judgement, struct ng_exposure exposure) {
+int ng_add_exposure(struct judgement *judgement, struct ng_exposure exposure) {
     struct ng_exposure *own =
         NG_ARENA_APPEND(judgement->arena, judgement->exposures, judgement->n_exposures,
                         judgement->exposures_capacity);
@@ -67,7 +67,7 @@ static struct ng_addr container_addr(const struct ng_container *container, uint8
 static int add_published(struct judgement *judgement, const struct ng_container *container) {
     for (size_t i = 0; i < container->n_published; i++) {
         const struct ng_published *published = &container->published[i];
-        int r = add_exposure(
+        int r = ng_add_exposure(
             judgement, (struct ng_exposure){
                            .kind = NG_KIND_PUBLISHED,
                            .family = published->host_addr.family,
@@ -108,6 +108,7 @@ static const struct ng_container *find_container(const struct ng_world *world, c
 struct published_key {
     uint16_t port;
     uint8_t proto;
+    bool ingress;
     struct ng_addr addr;
 };
 
@@ -123,8 +124,13 @@ struct published_list {
     size_t count;
 };
 
+static bool holds_ingress(const struct ng_listener *listener) {
+    return !listener->process || strcmp(listener->process, "dockerd") == 0;
+}
+
 /* Is this socket, at this address, the engine's own for a port that it publishes? A port that
- * is published for one family says nothing about who has it in the other. */
+ * is published for one family says nothing about who has it in the other; but the socket that keeps
+ * a port of the swarm's from others is one for both. */
 static bool is_published(const struct published_list *list, const struct ng_listener *listener,
                          struct ng_addr addr) {
     struct published_key key = {.port = listener->port, .proto = listener->proto};
@@ -137,7 +143,8 @@ static bool is_published(const struct published_list *list, const struct ng_list
             hi = middle;
     }
     for (; lo < list->count && compare_published(&list->keys[lo], &key) == 0; lo++)
-        if (ng_addr_equal(list->keys[lo].addr, addr))
+        if (list->keys[lo].ingress ? holds_ingress(listener)
+                                   : ng_addr_equal(list->keys[lo].addr, addr))
             return true;
     return false;
 }
@@ -149,7 +156,8 @@ static int list_published(struct judgement *judgement, struct published_list *re
         return -ENOMEM;
     for (size_t i = 0; i < judgement->n_exposures; i++) {
         const struct ng_exposure *exposure = &judgement->exposures[i];
-        keys[i] = (struct published_key){exposure->host_port, exposure->proto, exposure->host_addr};
+        keys[i] = (struct published_key){exposure->host_port, exposure->proto,
+                                         exposure->kind == NG_KIND_INGRESS, exposure->host_addr};
     }
     if (judgement->n_exposures)
         qsort(keys, judgement->n_exposures, sizeof(*keys), compare_published);
@@ -163,16 +171,21 @@ static int add_listener(struct judgement *judgement, const struct published_list
         return 0;
     const struct ng_container *container =
         listener->container_id ? find_container(judgement->world, listener->container_id) : NULL;
-    return add_exposure(judgement, (struct ng_exposure){
-                                       .kind = container ? NG_KIND_HOST_NETWORK : NG_KIND_HOST,
-                                       .family = addr.family,
-                                       .proto = listener->proto,
-                                       .host_addr = addr,
-                                       .host_port = listener->port,
-                                       .container = container,
-                                       .container_port = container ? listener->port : 0,
-                                       .process = listener->process,
-                                   });
+    bool unverified = false;
+    enum ng_role role =
+        container ? NG_ROLE_NONE : ng_listener_role(judgement->world, listener, &unverified);
+    return ng_add_exposure(judgement, (struct ng_exposure){
+                                          .kind = container ? NG_KIND_HOST_NETWORK : NG_KIND_HOST,
+                                          .family = addr.family,
+                                          .proto = listener->proto,
+                                          .host_addr = addr,
+                                          .host_port = listener->port,
+                                          .container = container,
+                                          .container_port = container ? listener->port : 0,
+                                          .process = listener->process,
+                                          .role = role,
+                                          .unverified = unverified,
+                                      });
 }
 
 static int add_listeners(struct judgement *judgement) {
@@ -200,14 +213,17 @@ static int compare_exposures(const void *left, const void *right) {
         return order;
     if (a->proto != b->proto)
         return a->proto < b->proto ? -1 : 1;
+    /* Those that have none at the end. */
     if (a->host_port != b->host_port)
-        return a->host_port < b->host_port ? -1 : 1;
+        return (uint16_t)(a->host_port - 1) < (uint16_t)(b->host_port - 1) ? -1 : 1;
     if (a->family != b->family)
         return a->family < b->family ? -1 : 1;
     if (a->host_addr.value != b->host_addr.value)
         return a->host_addr.value < b->host_addr.value ? -1 : 1;
     if (a->container_port != b->container_port)
         return a->container_port < b->container_port ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
     /* Sockets that share a port (SO_REUSEPORT) differ in their process at most. */
     order = strcmp(a->process ? a->process : "", b->process ? b->process : "");
     return order ? order : strcmp(a->id, b->id);
@@ -228,7 +244,13 @@ int ng_find_exposures(struct judgement *judgement) {
         for (size_t k = 0; r == 0 && k < judgement->world->engines[i].n_containers; k++)
             r = add_published(judgement, &judgement->world->engines[i].containers[k]);
     if (r == 0)
+        r = ng_find_ingress(judgement);
+    if (r == 0)
         r = add_listeners(judgement);
+    if (r == 0)
+        r = ng_find_encrypted_paths(judgement);
+    if (r == 0)
+        r = ng_find_direct(judgement);
     if (r < 0)
         return r;
     if (judgement->n_exposures)

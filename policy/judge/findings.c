@@ -12,9 +12,6 @@
 
 static const char default_rule[] = "default";
 
-/* The table that the guard owns: what it blocks stays a finding, in state blocked. */
-static const char guard_table[] = "inet netguard";
-
 /* -- which rule speaks --------------------------------------------------------------- */
 
 static bool port_listed(const struct ng_port_match *match, uint8_t proto, uint16_t port) {
@@ -24,7 +21,7 @@ static bool port_listed(const struct ng_port_match *match, uint8_t proto, uint16
 
 static bool pair_listed(const struct ng_port_match *match, const struct ng_exposure *exposure,
                         uint16_t container_port) {
-    return (match->proto == 0 || match->proto == exposure->proto) &&
+    return (match->proto == 0 || match->proto == exposure->proto) && exposure->host_port &&
            exposure->host_port >= match->lo && exposure->host_port <= match->hi &&
            container_port == match->to;
 }
@@ -34,6 +31,7 @@ static bool pair_listed(const struct ng_port_match *match, const struct ng_expos
 static const struct ng_port_match *ports_match(const struct ng_rule_policy *rule,
                                                const struct ng_exposure *exposure) {
     uint16_t inner = exposure->container_port ? exposure->container_port : exposure->host_port;
+    uint16_t outer = exposure->host_port ? exposure->host_port : inner;
     const struct ng_port_match *host = NULL, *container = NULL;
     for (size_t i = 0; i < rule->n_ports; i++) {
         const struct ng_port_match *match = &rule->ports[i];
@@ -42,7 +40,7 @@ static const struct ng_port_match *ports_match(const struct ng_rule_policy *rule
                 return match;
             continue;
         }
-        if (!host && port_listed(match, exposure->proto, exposure->host_port))
+        if (!host && port_listed(match, exposure->proto, outer))
             host = match;
         if (!container && port_listed(match, exposure->proto, inner))
             container = match;
@@ -82,174 +80,29 @@ static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy
     return NULL;
 }
 
-/* -- what to say --------------------------------------------------------------------- */
+/* -- one port, two ways --------------------------------------------------------------- */
 
-/* One exposure against one rule, over all the zones and interfaces where it matters. */
-struct offence {
-    const struct ng_exposure *exposure;
-    const struct ng_rule_policy *rule; /* NULL: the policy's default */
-    const struct ng_port_match *port;
-    const struct ng_reach **reaches;
-    size_t n_reaches;
-};
-
-static const char *who(const struct ng_exposure *exposure) {
-    if (exposure->container)
-        return exposure->container->name;
-    return exposure->process ? exposure->process : "this host";
-}
-
-static enum ng_reach_verdict worst_verdict(const struct offence *offence) {
-    enum ng_reach_verdict worst = NG_BLOCKED;
-    static const int badness[] = {
-        [NG_BLOCKED] = 0, [NG_UNKNOWN] = 1, [NG_PARTLY] = 2, [NG_REACHABLE] = 3};
-    for (size_t i = 0; i < offence->n_reaches; i++)
-        if (badness[offence->reaches[i]->verdict] > badness[worst])
-            worst = offence->reaches[i]->verdict;
-    return worst;
-}
-
-static const char *from_where(struct ng_arena *arena, const struct offence *offence) {
-    const char *text = "";
-    for (size_t i = 0; text && i < offence->n_reaches; i++)
-        text = ng_arena_printf(arena, "%s%s%s (%s)", text, i ? ", " : "", offence->reaches[i]->zone,
-                               offence->reaches[i]->interface);
-    return text;
-}
-
-static const char *firewall_clause(const struct ng_exposure *exposure) {
-    if (exposure->ufw == NG_FIREWALL_BYPASSED)
-        return "; ufw does not see this traffic";
-    if (exposure->firewalld == NG_FIREWALL_BYPASSED)
-        return "; firewalld lets it pass";
-    return "";
-}
-
-static const char *message(struct ng_arena *arena, const struct offence *offence) {
-    static const char *const how[] = {
-        [NG_REACHABLE] = "is reachable from",
-        [NG_PARTLY] = "is reachable by some sources from",
-        [NG_UNKNOWN] = "may be reachable (it cannot be decided) from",
-        [NG_BLOCKED] = "is blocked from",
-    };
-    const struct ng_exposure *exposure = offence->exposure;
-    const char *from = from_where(arena, offence);
-    const char *what;
-    if (exposure->container && exposure->container_port != exposure->host_port)
-        what = ng_arena_printf(arena, "port %u/%s, which leads to port %u of container %s,",
-                               exposure->host_port, ng_proto_text(exposure->proto),
-                               exposure->container_port, who(exposure));
-    else
-        what = ng_arena_printf(arena, "port %u/%s of %s%s", exposure->host_port,
-                               ng_proto_text(exposure->proto),
-                               exposure->container ? "container " : "", who(exposure));
-    /* Why it matters: in the rule's own words, else by the group that lists the port. */
-    const char *reason = offence->rule ? offence->rule->reason : NULL;
-    const char *group = offence->port && !reason ? offence->port->group : NULL;
-    if (!what || !from)
-        return NULL;
-    const char *link =
-        ng_addr_is_loopback(exposure->host_addr) ? ", by neighbours on the link" : "";
-    return ng_arena_printf(arena, "%s %s %s%s%s%s%s%s%s%s", what, how[worst_verdict(offence)], from,
-                           link, firewall_clause(exposure), group ? "; it is one of " : "",
-                           group ? group : "", !offence->rule ? "; no rule allows it" : "",
-                           reason ? "; " : "", reason ? reason : "");
-}
-
-/* -- what to do ---------------------------------------------------------------------- */
-
-static const char *port_flag(struct ng_arena *arena, const struct ng_exposure *exposure) {
-    return ng_arena_printf(arena, "-p 127.0.0.1:%u:%u%s%s", exposure->host_port,
-                           exposure->container_port, exposure->proto == NG_TCP ? "" : "/",
-                           exposure->proto == NG_TCP ? "" : ng_proto_text(exposure->proto));
-}
-
-/* The guard is part of the language but not yet of this version: say both. */
-static const char *guard_line(const struct judgement *judgement, const struct offence *offence,
-                              enum ng_action action) {
-    if (action == NG_BLOCK)
-        return "the policy says block, but no guard is in force on this host (this version has "
-               "none yet): the port stays open";
-    const char *where = judgement->policy->built_in ? "a policy of your own"
-                        : offence->rule             ? offence->rule->id
-                                                    : "the policy's default";
-    return ng_arena_printf(judgement->arena,
-                           "or, once a guard is in force here (this version has none yet), let it "
-                           "close the port: action: block in %s%s",
-                           !judgement->policy->built_in && offence->rule ? "rule " : "", where);
-}
-
-/* Lines are what a fix consists of: a name that breaks one must not add its own. */
-static const char *who_in_line(struct ng_arena *arena, const struct ng_exposure *exposure) {
-    char *name = ng_arena_strdup(arena, who(exposure));
-    for (char *c = name; c && (c = strchr(c, '\n'));)
-        *c = '?';
-    return name;
-}
-
-static const char *fix_published(struct ng_arena *arena, const struct offence *offence) {
-    const struct ng_exposure *exposure = offence->exposure;
-    const char *flag = port_flag(arena, exposure), *name = who_in_line(arena, exposure);
-    if (!flag || !name)
-        return NULL;
-    if (ng_addr_is_loopback(exposure->host_addr))
-        return ng_arena_printf(
-            arena,
-            "neighbours on the link get in by sending to 127.0.0.1 through this host, "
-            "which engines before 28 do not stop: upgrade the engine\n"
-            "or drop the -p and let the containers that need it share a network with %s",
-            name);
-    return ng_arena_printf(
-        arena,
-        "%s\n"
-        "    %s\n"
-        "or drop the -p: containers that share a network with %s reach it without",
-        ng_addr_is_any(exposure->host_addr)
-            ? "publish it on one address only, not on all of them:"
-            : "publish it on an address that only those who need it reach:",
-        flag, name);
-}
-
-static const char *fix_socket(struct ng_arena *arena, const struct offence *offence) {
-    const struct ng_exposure *exposure = offence->exposure;
-    const char *name = who_in_line(arena, exposure);
-    if (!name)
-        return NULL;
-    const char *alternative =
-        exposure->kind == NG_KIND_HOST_NETWORK
-            ? "\nor give the container a network of its own in place of --net host"
-            : "";
-    const char *command = "";
-    if (exposure->ufw != NG_FIREWALL_ABSENT) /* else it would change nothing */
-        command = ng_arena_printf(arena, ": ufw deny %u/%s", exposure->host_port,
-                                  ng_proto_text(exposure->proto));
-    if (!command)
-        return NULL;
-    return ng_arena_printf(arena,
-                           "let %s listen on 127.0.0.1 or a private address only\n"
-                           "or close it in the host's firewall, which sees this traffic%s%s",
-                           name, command, alternative);
-}
-
-static const char *fix(const struct judgement *judgement, const struct offence *offence,
-                       enum ng_action action) {
-    struct ng_arena *arena = judgement->arena;
-    const struct ng_exposure *exposure = offence->exposure;
-    const char *text = exposure->kind == NG_KIND_PUBLISHED ? fix_published(arena, offence)
-                                                           : fix_socket(arena, offence);
-    if (!exposure->container || !text)
-        return text;
-    const char *guard = guard_line(judgement, offence, action);
-    return guard ? ng_arena_printf(arena, "%s\n%s", text, guard) : NULL;
+/* What is said of a published port and again of the container's own address is said once: both
+ * are among the exposures, and the message about the first tells of the second. Exposures without
+ * a host port come last, so the first has been said by now. */
+static bool is_told(const struct judgement *judgement, const struct ng_finding *own) {
+    for (size_t i = 0; i < judgement->n_findings; i++) {
+        const struct ng_finding *finding = &judgement->findings[i];
+        if (finding->exposure->kind == NG_KIND_PUBLISHED && finding->state == own->state &&
+            strcmp(finding->rule, own->rule) == 0 &&
+            ng_is_same_port(finding->exposure, own->exposure))
+            return true;
+    }
+    return false;
 }
 
 /* -- findings ------------------------------------------------------------------------ */
 
-/* Closed, and by the guard: then the finding stays, as blocked. */
+/* Closed, and by the guard: then the finding stays, in state blocked. */
 static bool guard_blocks(const struct offence *offence) {
     for (size_t i = 0; i < offence->n_reaches; i++) {
         const struct ng_decider *by = offence->reaches[i]->decided_by;
-        if (by && strcmp(by->table, guard_table) == 0)
+        if (by && strcmp(by->table, NG_GUARD_TABLE) == 0)
             return true;
     }
     return false;
@@ -283,7 +136,7 @@ static int zones_of(struct ng_arena *arena, const struct offence *offence,
 
 static int add_finding(struct judgement *judgement, const struct offence *offence) {
     enum ng_finding_state state = NG_OPEN;
-    if (worst_verdict(offence) == NG_BLOCKED) {
+    if (ng_offence_verdict(offence) == NG_BLOCKED) {
         if (!guard_blocks(offence))
             return 0;
         state = NG_STATE_BLOCKED;
@@ -306,15 +159,17 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
         .action = action,
         .state = state,
         .exposure = exposure,
-        .subject = who(exposure),
-        .message = message(judgement->arena, offence),
-        .fix = fix(judgement, offence, action),
+        .subject = ng_exposure_who(exposure),
+        .message = ng_finding_message(judgement, offence),
+        .fix = ng_finding_fix(judgement, offence, action),
     };
     const char *key[] = {finding.id, finding.rule, exposure->id};
     ng_hash_text(finding.key, key, ARRAY_SIZE(key));
     int r = zones_of(judgement->arena, offence, &finding.zones);
     if (r < 0 || !finding.message || !finding.fix)
         return -ENOMEM;
+    if (exposure->kind == NG_KIND_DIRECT && is_told(judgement, &finding))
+        return 0;
     struct ng_finding *own = NG_ARENA_APPEND(judgement->arena, judgement->findings,
                                              judgement->n_findings, judgement->findings_capacity);
     if (!own)
@@ -364,7 +219,7 @@ static int judge_exposure(struct judgement *judgement, const struct ng_exposure 
     }
     for (size_t i = 0; i < n; i++) {
         struct offence *offence = &offences[i];
-        if (worst_verdict(offence) != NG_BLOCKED) {
+        if (ng_offence_verdict(offence) != NG_BLOCKED) {
             size_t open = 0;
             for (size_t k = 0; k < offence->n_reaches; k++)
                 if (offence->reaches[k]->verdict != NG_BLOCKED)

@@ -29,8 +29,32 @@ const char *ng_path_text(enum ng_path one_bit) {
         return "route";
     case NG_PATH_IPVS:
         return "ipvs";
+    case NG_PATH_L2:
+        return "l2";
     }
     return "?";
+}
+
+const char *ng_role_text(enum ng_role role) {
+    static const char *const texts[] = {
+        [NG_ROLE_NONE] = NULL,
+        [NG_ROLE_DOCKER_API] = "docker-api",
+        [NG_ROLE_DOCKER_API_TLS] = "docker-api-tls",
+        [NG_ROLE_SWARM_MANAGEMENT] = "swarm-management",
+        [NG_ROLE_SWARM_GOSSIP] = "swarm-gossip",
+        [NG_ROLE_SWARM_DATA_PATH] = "swarm-data-path",
+    };
+    return texts[role];
+}
+
+const char *ng_gateway_mode_text(uint8_t mode) {
+    static const char *const texts[] = {
+        [NG_GATEWAY_NAT] = "nat",
+        [NG_GATEWAY_NAT_UNPROTECTED] = "nat-unprotected",
+        [NG_GATEWAY_ROUTED] = "routed",
+        [NG_GATEWAY_ISOLATED] = "isolated",
+    };
+    return mode < ARRAY_SIZE(texts) ? texts[mode] : "?";
 }
 
 const char *ng_reach_verdict_text(enum ng_reach_verdict verdict) {
@@ -69,6 +93,8 @@ const char *ng_proto_text(uint8_t proto) {
         return "tcp";
     case NG_UDP:
         return "udp";
+    case NG_ESP:
+        return "esp";
     case NG_ICMP6:
         return "icmp6";
     case NG_SCTP:
@@ -146,24 +172,7 @@ static int add_gap(struct judgement *judgement, const char *source, const char *
     return 0;
 }
 
-/* Ways to a container that are not followed yet; NULL: none leads into this network. */
-static const char *untold_way(const struct ng_network *network) {
-    if (strcmp(network->driver, "macvlan") == 0 || strcmp(network->driver, "ipvlan") == 0)
-        return "its containers stand on the LAN themselves, past the rules of this host";
-    if (network->gateway4 || network->gateway6)
-        return "its containers are open at their own addresses, by its gateway mode";
-    return NULL;
-}
-
-static bool is_used(const struct ng_engine *engine, const struct ng_network *network) {
-    for (size_t i = 0; i < engine->n_containers; i++)
-        for (size_t k = 0; k < engine->containers[i].n_endpoints; k++)
-            if (strcmp(engine->containers[i].endpoints[k].network, network->name) == 0)
-                return true;
-    return false;
-}
-
-/* What is not looked into must not read as closed. */
+/* A container on the LAN by a link that is not known here cannot be asked about. */
 static int find_gaps(struct judgement *judgement) {
     const struct ng_world *world = judgement->world;
     int r = 0;
@@ -172,13 +181,15 @@ static int find_gaps(struct judgement *judgement) {
     for (size_t i = 0; i < world->n_engines; i++)
         for (size_t k = 0; r == 0 && k < world->engines[i].n_networks; k++) {
             const struct ng_network *network = &world->engines[i].networks[k];
-            const char *way = untold_way(network);
-            if (way && is_used(&world->engines[i], network))
-                r = add_gap(judgement, "docker",
-                            ng_arena_printf(judgement->arena,
-                                            "network %s (%s): %s; who gets in there is not told by "
-                                            "this version",
-                                            network->name, network->driver, way));
+            if (!ng_is_on_lan(network) || !network->parent || !world->links_read ||
+                !ng_network_is_used(&world->engines[i], network) ||
+                ng_link_named(world, network->parent))
+                continue;
+            r = add_gap(judgement, "docker",
+                        ng_arena_printf(judgement->arena,
+                                        "network %s (%s) stands on %s, which is no link of this "
+                                        "host: who gets to its containers is not told",
+                                        network->name, network->driver, network->parent));
         }
     return r;
 }
@@ -198,6 +209,10 @@ static int judge(struct judgement *judgement) {
         r = ng_find_exposures(judgement);
     for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
         r = ng_decide_reach(judgement, &judgement->exposures[i]);
+    if (r < 0)
+        return r;
+    ng_drop_closed_ways(judgement);
+    r = ng_find_talks(judgement);
     return r < 0 ? r : ng_find_findings(judgement);
 }
 
@@ -239,6 +254,8 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
         .backends = backends,
         .exposures = judgement.exposures,
         .n_exposures = judgement.n_exposures,
+        .talks = judgement.talks,
+        .n_talks = judgement.n_talks,
         .findings = judgement.findings,
         .n_findings = judgement.n_findings,
     };

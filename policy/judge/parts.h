@@ -3,7 +3,9 @@
 #define NETGUARD_JUDGE_PARTS_H
 
 /* What the files of the judgement share, in the order the data runs: arrival.c (from where),
- * exposure.c (what is there to reach), admission.c (who gets in), findings.c (may he). */
+ * exposure.c (what is there to reach; with direct.c: containers at their own addresses, ingress.c:
+ * ports of the swarm, role.c: what the engine's own ports are for), admission.c (who gets in),
+ * talk.c (what links come to), findings.c (may he). */
 
 #include "netguard/judge.h"
 #include "netguard/trace.h"
@@ -35,6 +37,8 @@ struct judgement {
     size_t n_arrivals, arrivals_capacity;
     struct ng_exposure *exposures;
     size_t n_exposures, exposures_capacity;
+    struct ng_talk *talks;
+    size_t n_talks, talks_capacity;
     struct ng_finding *findings;
     size_t n_findings, findings_capacity;
 };
@@ -43,7 +47,55 @@ struct judgement {
 int ng_find_arrivals(struct judgement *judgement) _must_check_;
 int ng_find_exposures(struct judgement *judgement) _must_check_;
 int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) _must_check_;
+int ng_find_talks(struct judgement *judgement) _must_check_;
 int ng_find_findings(struct judgement *judgement) _must_check_;
+
+/* exposure.c: takes it over, with its id. */
+int ng_add_exposure(struct judgement *judgement, struct ng_exposure exposure) _must_check_;
+
+/* direct.c: ports of containers at their own addresses. Who gets there is asked before it is known
+ * whether anybody does: those where nobody does are dropped when reach has been decided. */
+int ng_find_direct(struct judgement *judgement) _must_check_;
+void ng_drop_closed_ways(struct judgement *judgement);
+/* All the container's addresses of the exposure's family that a route of this host leads to. */
+int ng_direct_destinations(const struct ng_world *world, const struct ng_exposure *exposure,
+                           struct ng_arena *arena, ng_u128 **ret_addrs,
+                           size_t *ret_count) _must_check_;
+/* The ports of a container that are known: exposed, published, or listened on at its address of
+ * this family; sorted by proto, port, none twice. */
+int ng_known_ports(struct ng_arena *arena, const struct ng_container *container, uint8_t family,
+                   struct ng_port **ret_ports, size_t *ret_count) _must_check_;
+bool ng_is_on_lan(const struct ng_network *network);
+bool ng_network_is_used(const struct ng_engine *engine, const struct ng_network *network);
+const struct ng_link *ng_link_named(const struct ng_world *world, const char *name);
+
+/* ingress.c: ports of the swarm's services. Adds their exposures after the published ones. */
+int ng_find_ingress(struct judgement *judgement) _must_check_;
+
+/* role.c: what a socket of the machine is for, if it is the engine's own. */
+enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_listener *listener,
+                              bool *ret_unverified);
+int ng_find_encrypted_paths(struct judgement *judgement) _must_check_;
+
+/* advice.c: findings in words. */
+/* One exposure against one rule, over all the zones and interfaces where it matters. */
+struct offence {
+    const struct ng_exposure *exposure;
+    const struct ng_rule_policy *rule; /* NULL: the policy's default */
+    const struct ng_port_match *port;
+    const struct ng_reach **reaches;
+    size_t n_reaches;
+};
+const char *ng_exposure_who(const struct ng_exposure *exposure);
+enum ng_reach_verdict ng_offence_verdict(const struct offence *offence); /* the worst of them */
+bool ng_is_same_port(const struct ng_exposure *a, const struct ng_exposure *b);
+/* In the result's arena; NULL: out of memory. */
+const char *ng_finding_message(const struct judgement *judgement, const struct offence *offence);
+const char *ng_finding_fix(const struct judgement *judgement, const struct offence *offence,
+                           enum ng_action action);
+
+/* findings.c: the table that the guard owns. */
+#define NG_GUARD_TABLE "inet netguard"
 
 /* Does a socket that is bound like this take the packet? */
 bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
@@ -58,6 +110,9 @@ int ng_exposure_destinations(const struct ng_world *world, const struct ng_engin
 
 /* arrival.c: do packets from outside come in by this link? */
 bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link);
+/* Can packets for this exposure come in by this link? */
+bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
+                    const struct ng_link *link);
 
 /* weigh.c: what regions of packets come to, for who comes from `who` and of them needs to get in
  * (`routable`). */

@@ -72,8 +72,9 @@ int ng_undecided_text(struct ng_arena *arena, const struct ng_ruleset *ruleset,
         const struct ng_rule *rule = &ruleset->rules[undecided->rule];
         const struct ng_chain *chain = &ruleset->chains[rule->chain];
         const struct ng_table *table = &ruleset->tables[chain->table];
-        what = ng_arena_printf(arena, "%s (%s %s %s handle %llu)", what,
+        what = ng_arena_printf(arena, "%s (%s %s %s %s %llu)", what,
                                ng_table_family_text(table->family), table->name, chain->name,
+                               table->legacy ? "(legacy) rule" : "handle",
                                (unsigned long long)rule->handle);
     }
     if (!what)

@@ -37,20 +37,6 @@ static int compare_keys(const void *left, const void *right) {
     return order ? order : a->rule < b->rule ? -1 : a->rule > b->rule;
 }
 
-/* The single value a test demands of a field; false: it does not demand one. */
-static bool demands(const struct ng_op *op, enum ng_field field, ng_u128 *ret_value) {
-    if (op->kind != NG_OP_MATCH)
-        return false;
-    const struct ng_match *match = op->match;
-    if (match->n_operands != 1 || match->boxes || match->negate || match->dynamic ||
-        match->expiring.count || match->values.count != 1 || match->operands[0].field != field ||
-        match->operands[0].mask != ~(ng_u128)0 || match->operands[0].flip ||
-        match->values.intervals[0].lo != match->values.intervals[0].hi)
-        return false;
-    *ret_value = match->values.intervals[0].lo;
-    return true;
-}
-
 /* Tests at the beginning of a rule, before it has had any effect. `one_family`: its table sees
  * packets of one family, so that an address it reads is one. */
 static struct rule_key key_of(const struct ng_rule *rule, uint32_t index, bool one_family) {
@@ -60,11 +46,12 @@ static struct rule_key key_of(const struct ng_rule *rule, uint32_t index, bool o
         ng_u128 value;
         if (op->kind != NG_OP_MATCH && op->kind != NG_OP_NOTHING && op->kind != NG_OP_UNDECIDED)
             break;
-        if (demands(op, NG_FIELD_NFPROTO, &value) || demands(op, NG_FIELD_ETHERTYPE, &value))
+        if (ng_op_demands(op, NG_FIELD_NFPROTO, &value) ||
+            ng_op_demands(op, NG_FIELD_ETHERTYPE, &value))
             one_family = true;
-        else if (demands(op, NG_FIELD_DPORT, &value))
+        else if (ng_op_demands(op, NG_FIELD_DPORT, &value))
             key.dport = (uint32_t)value;
-        else if (one_family && demands(op, NG_FIELD_DADDR, &value)) {
+        else if (one_family && ng_op_demands(op, NG_FIELD_DADDR, &value)) {
             key.daddr = value;
             key.any_addr = false;
         }
@@ -147,12 +134,11 @@ uint32_t ng_walk_next(struct rule_walk *walk) {
 /* -- which chains run ----------------------------------------------------------------------------
  */
 
-/* nat chains of all tables run inside one hook of the kernel's, at these priorities
- * (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC); their own only order them among themselves. */
-static int32_t running_priority(const struct ng_chain *chain) {
+int32_t ng_running_priority(const struct ng_chain *chain) {
     if (chain->type != NG_CHAIN_NAT)
         return chain->priority;
-    return chain->hook == NG_HOOK_PREROUTING || chain->hook == NG_HOOK_OUTPUT ? -100 : 100;
+    return chain->hook == NG_HOOK_PREROUTING || chain->hook == NG_HOOK_OUTPUT ? PRIORITY_NAT_DST
+                                                                              : PRIORITY_NAT_SRC;
 }
 
 static int compare_running(const void *left, const void *right, void *context) {
@@ -160,7 +146,7 @@ static int compare_running(const void *left, const void *right, void *context) {
     uint32_t index_a = *(const uint32_t *)left, index_b = *(const uint32_t *)right;
     const struct ng_chain *a = &ruleset->chains[index_a], *b = &ruleset->chains[index_b];
     /* All nat chains stand together. */
-    int32_t pa = running_priority(a), pb = running_priority(b);
+    int32_t pa = ng_running_priority(a), pb = ng_running_priority(b);
     if (pa != pb)
         return pa < pb ? -1 : 1;
     if ((a->type == NG_CHAIN_NAT) != (b->type == NG_CHAIN_NAT))
@@ -177,41 +163,50 @@ static int compare_running(const void *left, const void *right, void *context) {
 /* NAT's own hook stands among the chains of its priority where its first chain was registered. */
 static bool same_turn(const struct ng_chain *a, const struct ng_chain *b) {
     bool alike = (a->type == NG_CHAIN_NAT) == (b->type == NG_CHAIN_NAT);
-    return running_priority(a) == running_priority(b) && (!alike || a->priority == b->priority);
+    return ng_running_priority(a) == ng_running_priority(b) &&
+           (!alike || a->priority == b->priority);
 }
 
-/* Does a chain, or one that it jumps to, change what a later one sees of the packet? */
-static bool changes_packets(const struct ng_ruleset *ruleset, uint32_t index, bool *seen,
-                            unsigned depth);
+/* Does a chain, or one that it jumps to, have such an operation? `seen`: one per chain, those that
+ * have been looked through. */
+typedef bool (*op_fn)(const struct ng_op *op);
 
-static bool leads_to_change(const struct ng_ruleset *ruleset, const struct ng_verdict *verdict,
-                            bool *seen, unsigned depth) {
+static bool chain_has(const struct ng_ruleset *ruleset, uint32_t index, op_fn is_such, bool *seen,
+                      unsigned depth);
+
+static bool leads_to(const struct ng_ruleset *ruleset, const struct ng_verdict *verdict,
+                     op_fn is_such, bool *seen, unsigned depth) {
     return (verdict->kind == NG_VERDICT_JUMP || verdict->kind == NG_VERDICT_GOTO) &&
-           changes_packets(ruleset, verdict->chain, seen, depth + 1);
+           chain_has(ruleset, verdict->chain, is_such, seen, depth + 1);
 }
 
-static bool op_changes(const struct ng_ruleset *ruleset, const struct ng_op *op, bool *seen,
-                       unsigned depth) {
+static bool op_has(const struct ng_ruleset *ruleset, const struct ng_op *op, op_fn is_such,
+                   bool *seen, unsigned depth) {
     if (op->kind == NG_OP_VERDICT)
-        return leads_to_change(ruleset, &op->verdict, seen, depth);
-    bool changes = op->kind >= NG_OP_DNAT && op->kind != NG_OP_NOTHING;
-    for (size_t i = 0; op->kind == NG_OP_VMAP && i < op->match->n_boxes && !changes; i++)
-        changes = leads_to_change(ruleset, &op->match->boxes[i].verdict, seen, depth);
-    return changes;
+        return leads_to(ruleset, &op->verdict, is_such, seen, depth);
+    bool has = is_such(op);
+    for (size_t i = 0; op->kind == NG_OP_VMAP && i < op->match->n_boxes && !has; i++)
+        has = leads_to(ruleset, &op->match->boxes[i].verdict, is_such, seen, depth);
+    return has;
 }
 
-static bool changes_packets(const struct ng_ruleset *ruleset, uint32_t index, bool *seen,
-                            unsigned depth) {
+static bool chain_has(const struct ng_ruleset *ruleset, uint32_t index, op_fn is_such, bool *seen,
+                      unsigned depth) {
     enum { FAR = 128 }; /* further than any kernel follows: perhaps */
     if (seen[index] || depth > FAR)
         return depth > FAR;
     seen[index] = true;
     const struct ng_chain *chain = &ruleset->chains[index];
-    bool changes = false;
-    for (size_t i = chain->first_rule; i < chain->first_rule + chain->n_rules && !changes; i++)
-        for (size_t k = 0; k < ruleset->rules[i].n_ops && !changes; k++)
-            changes = op_changes(ruleset, &ruleset->rules[i].ops[k], seen, depth);
-    return changes;
+    bool has = false;
+    for (size_t i = chain->first_rule; i < chain->first_rule + chain->n_rules && !has; i++)
+        for (size_t k = 0; k < ruleset->rules[i].n_ops && !has; k++)
+            has = op_has(ruleset, &ruleset->rules[i].ops[k], is_such, seen, depth);
+    return has;
+}
+
+/* Does it change what a later chain sees of the packet? */
+static bool changes_packets(const struct ng_op *op) {
+    return op->kind >= NG_OP_DNAT && op->kind != NG_OP_NOTHING;
 }
 
 /* How many from `first` on may run in any order, with different results. */
@@ -233,10 +228,57 @@ static int count_tied(const struct ng_engine_state *state, const uint32_t *chain
     if (!seen)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        changes = changes_packets(ruleset, chains[first + i], seen, 0) || changes;
+        changes = chain_has(ruleset, chains[first + i], changes_packets, seen, 0) || changes;
     free(seen);
     if (changes)
         *ret_tied = n > UINT8_MAX ? UINT8_MAX : (uint8_t)n;
+    return 0;
+}
+
+static bool asks_connection(const struct ng_operand *operands, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (operands[i].field >= NG_FIELD_CT_STATE && operands[i].field <= NG_FIELD_CT_ZONE)
+            return true;
+    return false;
+}
+
+/* Is a value assigned that conntrack keeps, sees, or is asked for? */
+static bool assigns_for_connection(const struct ng_assign *assign) {
+    const struct ng_match *map = assign->map;
+    return assign->target == NG_FIELD_CT_MARK || assign->target == NG_FIELD_DADDR ||
+           assign->target == NG_FIELD_DPORT || asks_connection(assign->terms, assign->n_terms) ||
+           (map && asks_connection(map->operands, map->n_operands));
+}
+
+/* Does it come to something else once conntrack has seen the packet? */
+static bool depends_on_conntrack(const struct ng_op *op) {
+    switch (op->kind) {
+    case NG_OP_MATCH:
+    case NG_OP_VMAP:
+        return asks_connection(op->match->operands, op->match->n_operands);
+    case NG_OP_ASSIGN:
+        return assigns_for_connection(op->assign);
+    default:
+        return op->kind == NG_OP_NOTRACK;
+    }
+}
+
+static int find_beside_conntrack(struct ng_engine_state *state) {
+    const struct ng_ruleset *ruleset = state->ruleset;
+    bool *beside = ng_arena_alloc(state->arena, ruleset->n_chains, sizeof(*beside));
+    bool *seen = ng_arena_alloc(state->arena, ruleset->n_chains, sizeof(*seen));
+    if (!beside || !seen)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < ruleset->n_chains; i++) {
+        const struct ng_chain *chain = &ruleset->chains[i];
+        if (!chain->base || chain->hook != NG_HOOK_PREROUTING ||
+            ruleset->tables[chain->table].family == NG_TABLE_BRIDGE ||
+            ng_running_priority(chain) != PRIORITY_CONNTRACK)
+            continue;
+        memset(seen, 0, ruleset->n_chains * sizeof(*seen));
+        beside[i] = chain_has(ruleset, i, depends_on_conntrack, seen, 0);
+    }
+    state->beside_conntrack = beside;
     return 0;
 }
 
@@ -353,6 +395,8 @@ static int prepare(struct ng_engine_state *state) {
     int r = prepare_links(state);
     if (r == 0)
         r = ng_source_prepare(state);
+    if (r == 0)
+        r = find_beside_conntrack(state);
     look_through(state);
     for (enum ng_hook hook = 0; r == 0 && hook < NG_HOOK_COUNT; hook++) {
         r = collect_hook(state, sees, NG_IP4, hook, &state->hooks[0][hook]);

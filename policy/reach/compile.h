@@ -33,6 +33,14 @@ struct hook_chains {
 
 enum { TIED_MAX = 4 }; /* that are tried in every order */
 
+/* Where conntrack and NAT have hooks of their own (NF_IP_PRI_… of linux/netfilter_ipv4.h: kernel
+ * ABI): conntrack at prerouting, NAT of destinations there, of sources at input and postrouting. */
+enum {
+    PRIORITY_CONNTRACK = -200,
+    PRIORITY_NAT_DST = -100,
+    PRIORITY_NAT_SRC = 100,
+};
+
 struct link_names {
     ng_u128 name, kind; /* as numbers of netguard/ruleset.h */
 };
@@ -44,6 +52,8 @@ struct ng_engine_state {
     struct hook_chains hooks[2][NG_HOOK_COUNT]; /* [family == NG_IP6] */
     struct hook_chains bridge_hooks[NG_HOOK_COUNT];
     const struct chain_index *indexes; /* one per chain */
+    const bool *beside_conntrack;      /* one per chain: has its turn before conntrack or after it,
+                                          and that makes a difference */
     const struct link_names *links;    /* one per link of the world */
     struct ng_addrset *rp_sources;     /* one per link: what IPv4 source validation lets in */
     struct kept_maps *kept_maps;       /* of source.c; grows as questions need it */
@@ -71,6 +81,10 @@ void ng_walk_start(const struct ng_engine_state *state, uint32_t chain, ng_u128 
                    uint32_t dport, struct rule_walk *ret_walk);
 /* NG_NONE: no more. */
 uint32_t ng_walk_next(struct rule_walk *walk);
+
+/* nat chains of all tables run inside NAT's hooks; their own priority only orders them among
+ * themselves. */
+int32_t ng_running_priority(const struct ng_chain *chain);
 
 /* source.c */
 int ng_source_prepare(struct ng_engine_state *state) _must_check_;

@@ -18,8 +18,8 @@ enum {
     CT_UNTRACKED = 64,
     CT_STATUS_EXPECTED = 1 << 0,
     CT_STATUS_DST_NAT = 1 << 5,
+    CT_STATUS_SRC_NAT_DONE = 1 << 7,
     CT_STATUS_DST_NAT_DONE = 1 << 8,
-    CT_PRIORITY = -200, /* NF_IP_PRI_CONNTRACK: no connection is known before it */
     TCP_FIN = 1,
     TCP_SYN = 2,
     TCP_RST = 4,
@@ -105,7 +105,7 @@ uint8_t ng_first_state(const struct ng_world *world, const struct ng_question *q
 bool ng_past_conntrack(const struct place *place) {
     if (place->hook == NG_HOOK_INGRESS)
         return false;
-    return place->hook != NG_HOOK_PREROUTING || place->priority >= CT_PRIORITY;
+    return place->hook != NG_HOOK_PREROUTING || place->priority >= PRIORITY_CONNTRACK;
 }
 
 bool ng_has_connection(const struct place *place, const struct flow *flow) {
@@ -119,20 +119,36 @@ static uint8_t state_of(const struct place *place, const struct flow *flow) {
     return ng_past_conntrack(place) ? place->first_state : CT_INVALID;
 }
 
-/* The bits that say NAT has looked at the connection are set by its hook, which is there when any
- * nat chain is. */
+/* NAT marks a connection that it has looked at when the last chain of its hook has run. Which
+ * other chains of that priority run before, nobody tells: then the mark is in `ret_open`. */
+static ng_u128 nat_marks(const struct place *place, const struct flow *flow, ng_u128 *ret_open) {
+    bool destination = place->hook == NG_HOOK_PREROUTING;
+    bool source = place->hook == NG_HOOK_INPUT || place->hook == NG_HOOK_POSTROUTING;
+    int32_t turn = destination ? PRIORITY_NAT_DST : PRIORITY_NAT_SRC;
+    ng_u128 before = destination ? 0 : CT_STATUS_DST_NAT_DONE;
+    ng_u128 own = destination ? CT_STATUS_DST_NAT_DONE : source ? CT_STATUS_SRC_NAT_DONE : 0;
+    *ret_open = 0;
+    if (place->type == NG_CHAIN_NAT)
+        return before;
+    if (place->priority > turn || (destination && flow->mapped))
+        return before | own;
+    if (place->priority == turn)
+        *ret_open = own;
+    return before;
+}
+
+/* NAT's hooks are there when any nat chain is. */
 static enum knowledge status_of(const struct place *place, const struct flow *flow,
-                                ng_u128 *ret_value) {
+                                ng_u128 asked_bits, ng_u128 *ret_value) {
     const struct ng_question *question = place->question;
     if (place->first_state == CT_ESTABLISHED || flow->source_mapped)
         return UNKNOWN;
-    bool past_nat = place->hook != NG_HOOK_PREROUTING || place->priority >= -100;
-    ng_u128 status = place->first_state == CT_RELATED ? CT_STATUS_EXPECTED : 0;
-    if (past_nat && place->state->has_nat[question->family == NG_IP6])
-        status |= CT_STATUS_DST_NAT_DONE;
+    ng_u128 status = place->first_state == CT_RELATED ? CT_STATUS_EXPECTED : 0, open = 0;
+    if (place->state->has_nat[question->family == NG_IP6])
+        status |= nat_marks(place, flow, &open);
     if (flow->translated)
         status |= CT_STATUS_DST_NAT;
-    return known(status, ret_value);
+    return open & asked_bits ? UNKNOWN : known(status, ret_value);
 }
 
 static enum knowledge ct_port(const struct place *place, uint16_t port, ng_u128 *ret_value) {
@@ -141,8 +157,9 @@ static enum knowledge ct_port(const struct place *place, uint16_t port, ng_u128 
 
 /* The connection's own fields; a packet that has none has no values for them. */
 static enum knowledge connection_value(const struct place *place, const struct flow *flow,
-                                       enum ng_field field, ng_u128 *ret_value) {
+                                       const struct ng_operand *operand, ng_u128 *ret_value) {
     const struct ng_question *question = place->question;
+    enum ng_field field = operand->field;
     /* A bridge tracks connections by itself, if rules there ask for them. */
     if (place->in_bridge)
         return UNKNOWN;
@@ -153,7 +170,7 @@ static enum knowledge connection_value(const struct place *place, const struct f
     bool ports = ng_has_ports(question->proto);
     switch (field) {
     case NG_FIELD_CT_STATUS:
-        return status_of(place, flow, ret_value);
+        return status_of(place, flow, operand->mask, ret_value);
     case NG_FIELD_CT_DIRECTION:
         return known(0, ret_value);
     case NG_FIELD_CT_L4PROTO:
@@ -318,7 +335,6 @@ enum knowledge ng_field_value(const struct place *place, const struct flow *flow
         return known(ip4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6, ret_value);
     case NG_FIELD_IIF:
     case NG_FIELD_IIFNAME:
-    case NG_FIELD_IIFTYPE:
     case NG_FIELD_IIFKIND:
     case NG_FIELD_IIFGROUP:
         return link_value(place->iif, place->iif_names, operand->field, ret_value);
@@ -328,10 +344,16 @@ enum knowledge ng_field_value(const struct place *place, const struct flow *flow
     case NG_FIELD_OIFKIND:
     case NG_FIELD_OIFGROUP:
         return link_value(place->oif, place->oif_names, operand->field, ret_value);
+    case NG_FIELD_IIFTYPE: { /* of the link that has the packet, and be it on the way out */
+        bool leaves = place->hook == NG_HOOK_POSTROUTING || place->hook == NG_HOOK_EGRESS;
+        return leaves ? link_value(place->oif, place->oif_names, operand->field, ret_value)
+                      : link_value(place->iif, place->iif_names, operand->field, ret_value);
+    }
     case NG_FIELD_MARK:
         return flow->mark_known ? known(flow->mark, ret_value) : UNKNOWN;
-    case NG_FIELD_PKTTYPE:
-        return known(pkttype(place), ret_value);
+    case NG_FIELD_PKTTYPE: /* the upper link's address may, or may not, be that of the lower one */
+        return place->for_upper && !ng_is_for_many(place) ? UNKNOWN
+                                                          : known(pkttype(place), ret_value);
     case NG_FIELD_FRAGMENT:
         return known(0, ret_value);
     case NG_FIELD_EXTHDR:
@@ -356,6 +378,6 @@ enum knowledge ng_field_value(const struct place *place, const struct flow *flow
     case NG_FIELD_COUNT:
         return UNKNOWN;
     default:
-        return connection_value(place, flow, operand->field, ret_value);
+        return connection_value(place, flow, operand, ret_value);
     }
 }

@@ -33,9 +33,11 @@ struct place {
     const struct ng_link *oif; /* NULL before routing and at input */
     const struct link_names *oif_names;
     enum ng_hook hook;
-    bool in_bridge;      /* a hook of the bridge, not of IP */
-    int32_t priority;    /* of the base chain that runs */
-    uint8_t first_state; /* what conntrack makes of the packet: a bit of NG_FIELD_CT_STATE */
+    bool in_bridge;          /* a hook of the bridge, not of IP */
+    bool for_upper;          /* at a link that another one stands on, to whom the frame goes */
+    enum ng_chain_type type; /* of the base chain that runs */
+    int32_t priority;        /* at which it runs */
+    uint8_t first_state;     /* what conntrack makes of the packet: a bit of NG_FIELD_CT_STATE */
     struct ng_arena *arena;
 };
 

@@ -8,120 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* -- base chains --------------------------------------------------------------------- */
-
-static bool has_device(const struct ng_chain *chain, const char *name) {
-    for (size_t i = 0; i < chain->n_devices; i++) {
-        size_t len = strlen(chain->devices[i]);
-        bool wildcard = len && chain->devices[i][len - 1] == '*';
-        if (wildcard ? strncmp(chain->devices[i], name, len - 1) == 0
-                     : strcmp(chain->devices[i], name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* nat chains see only the first packet of a tracked connection, and none after one of them has
- * decided where it goes. */
-static bool skips_nat(const struct walk *walk, const struct ng_chain *chain,
-                      const struct flow *flow) {
-    bool ip6 = walk->place.question->family == NG_IP6;
-    if (!walk->place.state->tracks[ip6] || !ng_has_connection(&walk->place, flow))
-        return true;
-    return chain->hook == NG_HOOK_PREROUTING ? flow->mapped : flow->source_mapped;
-}
-
-/* Who comes to the end of a base chain meets its policy. */
-static int meet_policy(struct walk *walk, uint32_t index, struct flow flow, struct flows *passed) {
-    const struct ng_chain *chain = &walk->place.state->ruleset->chains[index];
-    int r = ng_walk_record(walk, chain->policy_drop ? NG_EFFECT_DROP : NG_EFFECT_ACCEPT, index,
-                           NG_NONE, 0, &flow);
-    if (r < 0)
-        return r;
-    if (chain->policy_drop)
-        return ng_walk_drop(walk, flow, NG_NONE, index);
-    if (flow.by_rule == NG_NONE && flow.by_chain == NG_NONE && chain->type != NG_CHAIN_NAT)
-        flow.by_chain = index;
-    return ng_walk_add_flow(walk, passed, &flow);
-}
-
-/* Runs one base chain over all flows; who passes stays in `flows`. */
-static int run_base_chain(struct walk *walk, uint32_t index, struct flows *flows) {
-    const struct ng_chain *chain = &walk->place.state->ruleset->chains[index];
-    bool nat = chain->type == NG_CHAIN_NAT;
-    walk->place.priority = !nat ? chain->priority : chain->hook == NG_HOOK_PREROUTING ? -100 : 100;
-    walk->accepted = (struct flows){0};
-    struct flows ended = {0}, passed = {0};
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < flows->count; i++) {
-        const struct flow *flow = &flows->items[i];
-        r = nat && skips_nat(walk, chain, flow) ? ng_walk_add_flow(walk, &passed, flow)
-                                                : ng_run_chain(walk, index, *flow, 0, &ended);
-    }
-    for (size_t i = 0; r == 0 && i < ended.count; i++)
-        r = meet_policy(walk, index, ended.items[i], &passed);
-    for (size_t i = 0; r == 0 && i < walk->accepted.count; i++)
-        r = ng_walk_add_flow(walk, &passed, &walk->accepted.items[i]);
-    *flows = passed;
-    return r;
-}
-
-static int add_all(struct walk *walk, const struct flows *from, struct flows *to) {
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < from->count; i++)
-        r = ng_walk_add_flow(walk, to, &from->items[i]);
-    return r;
-}
-
-/* Chains of equal priority whose order nobody tells, in every order: where all of them come to
- * the same, nothing is in doubt. Orders are those of Heap's algorithm. */
-static int run_every_order(struct walk *walk, uint32_t *chains, size_t count, size_t fixed,
-                           const struct flows *before, struct flows *after) {
-    int r = 0;
-    if (fixed <= 1) {
-        struct flows flows = {0};
-        r = add_all(walk, before, &flows);
-        for (size_t i = 0; r == 0 && i < count; i++)
-            r = run_base_chain(walk, chains[i], &flows);
-        walk->silent = true; /* one order is enough for the record */
-        return r < 0 ? r : add_all(walk, &flows, after);
-    }
-    for (size_t i = 0; r == 0 && i < fixed; i++) {
-        r = run_every_order(walk, chains, count, fixed - 1, before, after);
-        size_t other = fixed % 2 ? 0 : i;
-        uint32_t swap = chains[other];
-        chains[other] = chains[fixed - 1];
-        chains[fixed - 1] = swap;
-    }
-    return r;
-}
-
-static int run_tied(struct walk *walk, const uint32_t *chains, size_t count, struct flows *flows) {
-    struct flows after = {0};
-    uint32_t order[TIED_MAX];
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < flows->count; i++)
-        r = ng_walk_add_undecided(walk, NULL, NG_NONE,
-                                  "the order of chains of equal priority in several tables",
-                                  flows->items[i].region);
-    for (size_t i = 0; r == 0 && i < flows->count; i++)
-        r = ng_walk_doubt(walk, flows->items[i].region);
-    if (count > TIED_MAX) {
-        for (size_t i = 0; r == 0 && i < flows->count; i++)
-            r = ng_walk_anything(walk, NULL, NG_NONE, "many chains of equal priority",
-                                 &flows->items[i]);
-        for (size_t i = 0; r == 0 && i < count; i++)
-            r = run_base_chain(walk, chains[i], flows);
-        return r;
-    }
-    memcpy(order, chains, count * sizeof(*chains));
-    if (r == 0)
-        r = run_every_order(walk, order, count, count, flows, &after);
-    walk->silent = false;
-    *flows = after;
-    return r;
-}
-
 /* -- hooks --------------------------------------------------------------------------- */
 
 static const struct hook_chains *chains_at(const struct walk *walk, enum ng_hook hook) {
@@ -133,14 +19,24 @@ static const struct hook_chains *chains_at(const struct walk *walk, enum ng_hook
 static int run_chains(struct walk *walk, const struct hook_chains *at, struct flows *flows) {
     int r = 0;
     for (size_t i = 0; r == 0 && flows->count && i < at->count; i += at->tied[i])
-        r = at->tied[i] > 1 ? run_tied(walk, &at->chains[i], at->tied[i], flows)
-                            : run_base_chain(walk, at->chains[i], flows);
+        r = ng_run_base_chains(walk, &at->chains[i], at->tied[i], flows);
     return r;
 }
 
 static int run_hook(struct walk *walk, enum ng_hook hook, struct flows *flows) {
     walk->place.hook = hook;
     return run_chains(walk, chains_at(walk, hook), flows);
+}
+
+static bool has_device(const struct ng_chain *chain, const char *name) {
+    for (size_t i = 0; i < chain->n_devices; i++) {
+        size_t len = strlen(chain->devices[i]);
+        bool wildcard = len && chain->devices[i][len - 1] == '*';
+        if (wildcard ? strncmp(chain->devices[i], name, len - 1) == 0
+                     : strcmp(chain->devices[i], name) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool hook_has_device(const struct walk *walk, enum ng_hook hook, const char *name) {
@@ -183,10 +79,7 @@ static int run_device(struct walk *walk, enum ng_hook hook, const struct ng_link
     for (size_t i = 0; r == 0 && flows->count && i < at->count; i += at->tied[i]) {
         uint32_t chains[UINT8_MAX];
         size_t n = of_device(walk, at, i, link->name, chains);
-        if (n > 1)
-            r = run_tied(walk, chains, n, flows);
-        else if (n == 1)
-            r = run_base_chain(walk, chains[0], flows);
+        r = ng_run_base_chains(walk, chains, n, flows);
     }
     return r;
 }
@@ -195,15 +88,12 @@ static int run_device(struct walk *walk, enum ng_hook hook, const struct ng_link
 static int run_port(struct walk *walk, enum ng_hook hook, const struct ng_link *port,
                     struct flows *flows) {
     struct flows by_port = {0};
-    int r = add_all(walk, flows, &by_port);
-    for (size_t i = 0; r == 0 && i < flows->count; i++)
-        r = ng_walk_add_undecided(walk, NULL, NG_NONE, "which port of a bridge a packet goes by",
-                                  flows->items[i].region);
-    for (size_t i = 0; r == 0 && i < flows->count; i++)
-        r = ng_walk_doubt(walk, flows->items[i].region);
+    int r = ng_walk_add_flows(walk, &by_port, flows);
+    if (r == 0)
+        r = ng_walk_leave_open(walk, "which port of a bridge a packet goes by", flows);
     if (r == 0)
         r = run_device(walk, hook, port, &by_port);
-    return r < 0 ? r : add_all(walk, &by_port, flows);
+    return r < 0 ? r : ng_walk_add_flows(walk, flows, &by_port);
 }
 
 /* Of other kinds, the packets of the link below are wrapped or enciphered: not these. */
@@ -215,6 +105,11 @@ static bool sees_lower(const struct ng_link *link) {
     return sees && link->lower;
 }
 
+/* Of its own on Ethernet, beside that of the link below. */
+static bool has_own_address(const struct ng_link *link) {
+    return strcmp(link->kind, "macvlan") == 0 || strcmp(link->kind, "macvtap") == 0;
+}
+
 /* Ingress of a link and of those it stands on, which have the packet before it; egress the other
  * way round. Chains of no link that is here cost nothing. */
 static int run_devices(struct walk *walk, enum ng_hook hook, const struct ng_link *link,
@@ -224,10 +119,12 @@ static int run_devices(struct walk *walk, enum ng_hook hook, const struct ng_lin
     if (chains_at(walk, hook)->count == 0 || depth > STACKED_MAX)
         return 0;
     const struct ng_link *lower = sees_lower(link) ? ng_link_find(world, link->lower) : NULL;
-    bool own_first = hook == NG_HOOK_EGRESS;
+    bool own_first = hook == NG_HOOK_EGRESS, for_upper = walk->place.for_upper;
     int r = own_first ? run_device(walk, hook, link, flows) : 0;
+    walk->place.for_upper = for_upper || (lower && has_own_address(link));
     if (r == 0 && lower)
         r = run_devices(walk, hook, lower, flows, depth + 1);
+    walk->place.for_upper = for_upper;
     for (size_t i = 0; r == 0 && i < world->n_links; i++)
         if (world->links[i].master == link->index &&
             hook_has_device(walk, hook, world->links[i].name))
@@ -271,13 +168,13 @@ static int run_bridge(struct walk *walk, const struct ng_link *bridge, bool inco
         if (port->master != bridge->index)
             continue;
         go_by_port(walk, incoming ? port : NULL, incoming ? NULL : port);
-        r = add_all(walk, flows, &by_port);
+        r = ng_walk_add_flows(walk, &by_port, flows);
         for (unsigned k = 0; r == 0 && k < ARRAY_SIZE(hooks); k++) {
             walk->place.hook = hooks[k];
             r = run_chains(walk, &bridge_hooks[hooks[k]], &by_port);
         }
         if (r == 0)
-            r = add_all(walk, &by_port, &after);
+            r = ng_walk_add_flows(walk, &after, &by_port);
         ports++;
     }
     walk->place = before;
@@ -631,6 +528,22 @@ static int enter_vrf(struct walk *walk, struct flows *flows) {
     return run_hook(walk, NG_HOOK_PREROUTING, flows);
 }
 
+/* Frames for a link that stands on this one, in whatever namespace it is: nothing else of this host
+ * sees them. */
+static int send_below_ip(struct walk *walk) {
+    struct flows flows = {0};
+    struct flow flow;
+    int r = first_flow(walk, &flow);
+    if (r == 0)
+        r = ng_walk_add_flow(walk, &flows, &flow);
+    walk->place.for_upper = true;
+    if (r == 0)
+        r = run_devices(walk, NG_HOOK_INGRESS, walk->place.iif, &flows, 0);
+    for (size_t i = 0; r == 0 && i < flows.count; i++)
+        r = ng_walk_add_outcome(walk, NG_FATE_FORWARDED, &flows.items[i]);
+    return r;
+}
+
 static int send_through(struct walk *walk) {
     const struct ng_link *iif = walk->place.iif;
     struct flows flows = {0};
@@ -683,7 +596,7 @@ int ng_reach_ask(const struct ng_engine_state *state, const struct ng_question *
             },
     };
     walk.memory_before = ng_arena_used(arena);
-    int r = send_through(&walk);
+    int r = question->below_ip ? send_below_ip(&walk) : send_through(&walk);
     if (r == -E2BIG)
         r = give_up(&walk);
     if (r < 0)

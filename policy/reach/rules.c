@@ -157,7 +157,8 @@ static bool is_catch_all(const struct ng_match *match, const struct ng_box *box)
     return true;
 }
 
-/* Brings those that lead to the same as the first one before the others; returns how many. */
+/* Brings those that lead to the same as the first one before the others, where that makes no
+ * difference; returns how many. */
 static size_t gather_same(const struct ng_match *match, uint32_t *boxes, size_t count) {
     const struct ng_box *first = &match->boxes[boxes[0]];
     size_t n = 1;
@@ -165,7 +166,10 @@ static size_t gather_same(const struct ng_match *match, uint32_t *boxes, size_t 
         return 1;
     for (size_t i = 1; i < count; i++) {
         const struct ng_box *box = &match->boxes[boxes[i]];
-        if (!same_result(first, box) || is_catch_all(match, box))
+        bool same = same_result(first, box) && !is_catch_all(match, box);
+        if (!same && match->ordered)
+            break;
+        if (!same)
             continue;
         uint32_t swap = boxes[n];
         boxes[n++] = boxes[i];
@@ -391,8 +395,8 @@ static int apply_notrack(struct run *run) {
     int r = part_ways(run);
     if (r == 0)
         r = record(run, NG_EFFECT_NOTRACK, &run->flow);
-    /* Once the connection is known there is nothing left to untrack. */
-    if (!ng_past_conntrack(&run->walk->place))
+    /* Once the connection is known there is nothing left to untrack; an invalid packet has none. */
+    if (!ng_has_connection(&run->walk->place, &run->flow))
         run->flow.untracked = true;
     run->unmatched.untracked = run->flow.untracked;
     return r;

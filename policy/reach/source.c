@@ -61,14 +61,24 @@ static int find_cuts(const struct ng_world *world, uint8_t family, struct ng_are
 /* -- what `fib` is told ---------------------------------------------------------------------- */
 
 /* nft_fib4_eval, nft_fib6_eval and the rpfilter matches: a packet of this machine's own is its own
- * way back, and so is one from nowhere to everybody on its link. */
-static bool is_at_home(const struct place *place, const struct flow *flow, ng_u128 addr) {
+ * way back, and so is one from nowhere: to everybody on its link, to ip6t_rpfilter, and of ICMPv6
+ * to a link-local address (nft_fib_v6_skip_icmpv6). */
+static bool is_at_home(const struct place *place, const struct flow *flow,
+                       const struct ng_operand *operand, ng_u128 addr) {
+    const struct ng_question *question = place->question;
+    bool about_source = operand->fib & NG_FIB_SADDR;
+    bool from_nowhere = about_source ? addr == 0 : question->one_source && question->saddr == 0;
     if (!place->iif)
         return false;
-    if (place->iif->loopback)
+    if (about_source && place->iif->loopback)
         return place->hook == NG_HOOK_PREROUTING;
-    return place->question->family == NG_IP4 && addr == 0 &&
-           (flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000);
+    if (question->family == NG_IP4)
+        return about_source && addr == 0 &&
+               (flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000);
+    if (operand->fib & NG_FIB_XTABLES)
+        return about_source && addr == 0;
+    return from_nowhere && question->proto == NG_ICMP6 && ng_is_link_local6(flow->daddr) &&
+           (place->hook == NG_HOOK_PREROUTING || place->hook == NG_HOOK_INGRESS);
 }
 
 static bool is_way(const struct ng_route_result *result, const struct ng_operand *operand) {
@@ -92,18 +102,23 @@ static ng_u128 way_to(const struct place *place, const struct flow *flow,
     const struct ng_link *only = operand->fib & NG_FIB_IIF   ? place->iif
                                  : operand->fib & NG_FIB_OIF ? place->oif
                                                              : NULL;
-    if (about_source && is_at_home(place, flow, addr))
+    if (is_at_home(place, flow, operand, addr))
         return place->iif->index;
     bool forward = place->hook == NG_HOOK_FORWARD && about_source && operand->fib & NG_FIB_IIF;
+    /* ipt_rpfilter tells routing rules where the packet goes to, ip6t_rpfilter of what protocol it
+     * is; nf_tables does both. */
+    bool ip6 = place->question->family == NG_IP6, xtables = operand->fib & NG_FIB_XTABLES;
     struct ng_route_query query = {
         .family = place->question->family,
         .iif_name = forward && place->oif ? place->oif->name : "lo",
         .vrf_table = place->iif ? place->iif->vrf_table : 0,
         .daddr = addr,
         .saddr_known = about_source || place->question->one_source,
-        .saddr = about_source ? flow->daddr : place->question->saddr,
-        .ports_known = true, /* there are none; nf_tables tells the protocol all the same */
-        .proto = operand->fib & NG_FIB_XTABLES ? 0 : place->question->proto,
+        .saddr = !about_source    ? place->question->saddr
+                 : ip6 && xtables ? 0
+                                  : flow->daddr,
+        .ports_known = true, /* there are none */
+        .proto = xtables && !ip6 ? 0 : place->question->proto,
         .mark_known = operand->fib & NG_FIB_MARK ? flow->mark_known : true,
         .mark = operand->fib & NG_FIB_MARK ? flow->mark : 0,
     };
@@ -115,7 +130,9 @@ static ng_u128 way_to(const struct place *place, const struct flow *flow,
     bool hops = true; /* of one route: any of them may be used */
     for (size_t i = 0; i < n; i++) {
         ng_u128 way = 0;
-        if (is_way(&results[i], operand) && (!only || results[i].oif == only->index))
+        /* ip6t_rpfilter takes this machine's own addresses for what they are on any link. */
+        bool own = ip6 && xtables && results[i].type == NG_ROUTE_LOCAL;
+        if (is_way(&results[i], operand) && (own || !only || results[i].oif == only->index))
             way = results[i].oif;
         hops = hops && results[i].type == NG_ROUTE_UNICAST && !results[i].doubtful;
         if (only && way && hops)
@@ -246,8 +263,9 @@ static bool is_kept(const struct kept_map *kept, const struct kept_map *key) {
 int ng_fib_map(const struct place *place, const struct flow *flow, const struct ng_operand *operand,
                struct source_map *ret_map) {
     struct kept_maps *kept = place->state->kept_maps;
-    bool to_everybody = flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000;
-    if (kept->by_packet[place->question->family == NG_IP6] || to_everybody)
+    bool to_the_link = flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000 ||
+                       (place->question->proto == NG_ICMP6 && ng_is_link_local6(flow->daddr));
+    if (kept->by_packet[place->question->family == NG_IP6] || to_the_link)
         return make_map(place, flow, operand, place->arena, ret_map);
     struct kept_map key = {
         .field = operand->field,

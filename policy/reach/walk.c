@@ -51,6 +51,13 @@ int ng_walk_add_flow(struct walk *walk, struct flows *flows, const struct flow *
     return 0;
 }
 
+int ng_walk_add_flows(struct walk *walk, struct flows *flows, const struct flows *more) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < more->count; i++)
+        r = ng_walk_add_flow(walk, flows, &more->items[i]);
+    return r;
+}
+
 int ng_walk_add_outcome(struct walk *walk, enum ng_fate fate, const struct flow *flow) {
     if (ng_region_empty(flow->region))
         return 0;
@@ -61,7 +68,7 @@ int ng_walk_add_outcome(struct walk *walk, enum ng_fate fate, const struct flow 
         .daddr = flow->daddr,
         .dport = flow->dport,
         .translated = flow->translated,
-        .oif = fate == NG_FATE_FORWARDED ? walk->place.oif->index : 0,
+        .oif = fate == NG_FATE_FORWARDED && walk->place.oif ? walk->place.oif->index : 0,
         .by_rule = flow->by_rule,
         .by_chain = flow->by_chain,
     };
@@ -116,6 +123,16 @@ int ng_walk_doubt(struct walk *walk, struct ng_region region) {
     if (!walk->place.question->record || ng_region_empty(region))
         return 0;
     return ng_region_union(walk->place.arena, walk->doubted, region, &walk->doubted);
+}
+
+int ng_walk_leave_open(struct walk *walk, const char *what, const struct flows *flows) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < flows->count; i++) {
+        r = ng_walk_add_undecided(walk, NULL, NG_NONE, what, flows->items[i].region);
+        if (r == 0)
+            r = ng_walk_doubt(walk, flows->items[i].region);
+    }
+    return r;
 }
 
 int ng_walk_drop(struct walk *walk, struct flow flow, uint32_t rule, uint32_t chain) {

@@ -29,6 +29,8 @@ struct walk {
 
 /* All of these: 0 or -ENOMEM. Packets that are alike go on as one. */
 int ng_walk_add_flow(struct walk *walk, struct flows *flows, const struct flow *flow) _must_check_;
+int ng_walk_add_flows(struct walk *walk, struct flows *flows,
+                      const struct flows *more) _must_check_;
 int ng_walk_add_outcome(struct walk *walk, enum ng_fate fate, const struct flow *flow) _must_check_;
 int ng_walk_add_undecided(struct walk *walk, const struct ng_op *op, uint32_t rule,
                           const char *what, struct ng_region region) _must_check_;
@@ -37,6 +39,8 @@ int ng_walk_record(struct walk *walk, enum ng_effect effect, uint32_t chain, uin
                    unsigned depth, const struct flow *flow) _must_check_;
 /* A decision was made about `region` that may also not have been made. */
 int ng_walk_doubt(struct walk *walk, struct ng_region region) _must_check_;
+/* Nobody tells `what`, for all of these. */
+int ng_walk_leave_open(struct walk *walk, const char *what, const struct flows *flows) _must_check_;
 int ng_walk_drop(struct walk *walk, struct flow flow, uint32_t rule, uint32_t chain) _must_check_;
 
 /* For whom nothing is certain from here on. */
@@ -47,6 +51,11 @@ int ng_walk_anything(struct walk *walk, const struct ng_op *op, uint32_t rule, c
  * walk->accepted, who comes to its end or returns to `returned`, who is dropped to the outcomes. */
 int ng_run_chain(struct walk *walk, uint32_t chain, struct flow flow, unsigned depth,
                  struct flows *returned) _must_check_;
+
+/* base_chain.c: runs those that have their turn together over all flows; who passes stays in
+ * `flows`. 0, -ENOMEM or -E2BIG. */
+int ng_run_base_chains(struct walk *walk, const uint32_t *chains, size_t count,
+                       struct flows *flows) _must_check_;
 
 /* translate.c: destination NAT and redirection. They end their chain; the packet goes on
  * translated, in as many ways as it may be. */

@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -200,14 +201,18 @@ def serve_api(path, documents):
             client.sendall(f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
                            f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
+    def serve(client):
+        with client:
+            answer(client)
+
     def work(ready):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
             ready()
-            while True:
-                with listener.accept()[0] as client:
-                    answer(client)
+            while True:  # several at a time, as netguard asks for details
+                client = listener.accept()[0]
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
 
     return Process("engine", work)
 

@@ -391,7 +391,7 @@ static inline enum course model_rule(struct model *model, uint32_t index, struct
                 return GO_ON;
             break;
         case NG_OP_NOTRACK:
-            packet->untracked |= !past_conntrack(model);
+            packet->untracked |= !has_connection(model, packet);
             break;
         default:
             abort();

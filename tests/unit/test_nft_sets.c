@@ -106,6 +106,31 @@ static void test_widest(void **state) {
     assert_ops(&rule, expected);
 }
 
+/* Only ranges of concatenations may overlap: then the order counts. */
+static void test_order(void **state) {
+    static const uint32_t flags[] = {0, NFT_SET_INTERVAL, NFT_SET_CONCAT,
+                                     NFT_SET_INTERVAL | NFT_SET_CONCAT};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+        struct ng_ruleset *ruleset = NULL;
+        struct ng_error error = {0};
+        struct rule rule;
+        start(&rule);
+        make_set(&rule, "m", NFT_SET_MAP | flags[i], 2, 4);
+        make_element(&rule, "m", 0, "\0\5", 2, five, 4);
+        payload(&rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, R0);
+        lookup(&rule, "m", R0, false);
+        number(&rule, NFTA_LOOKUP_DREG, R0);
+        meta_set(&rule, NFT_META_MARK, R0);
+        close_rule(&rule);
+        assert_int_equal(decode((const uint8_t *)rule.made.bytes, rule.made.len, &ruleset, &error),
+                         0);
+        assert_int_equal(ruleset->rules[0].ops[0].kind, NG_OP_ASSIGN);
+        assert_int_equal(ruleset->rules[0].ops[0].assign->map->ordered, i == 3);
+        ng_ruleset_free(ruleset);
+    }
+}
+
 /* Two maps for one translation, a map that another expression sees first, and a mark of one. */
 static void test_maps_in_other_places(void **state) {
     struct rule rule;
@@ -224,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_catch_all),
         cmocka_unit_test(test_markers),
         cmocka_unit_test(test_widest),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_maps_in_other_places),
         cmocka_unit_test(test_what_sets_cannot_be),
         cmocka_unit_test(test_twice),

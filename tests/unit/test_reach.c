@@ -222,6 +222,24 @@ static void test_vmap_with_a_catch_all(void **state) {
                                        "0.0.0.0/2,128.0.0.0/1 by 1");
 }
 
+/* Of concatenated ranges the first that holds a key counts, whatever those behind it lead to. */
+static void test_vmap_of_ranges_that_overlap(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t input = filter_chain(lab, INPUT, 0, false);
+    const struct ng_operand by[] = {operand(NG_FIELD_SADDR), operand(NG_FIELD_DPORT)};
+    const struct ng_interval sides[] = {{0, 9},  {80, 90}, {10, 19},         {80, 80},
+                                        {5, 29}, {1, 100}, {0, ~(ng_u128)0}, {0, ~(ng_u128)0}};
+    struct ng_match *map = box_match(lab, by, 2, sides, 4);
+    (void)state;
+    map->ordered = true;
+    box_of(map, 0)->verdict.kind = box_of(map, 2)->verdict.kind = NG_VERDICT_DROP;
+    box_of(map, 1)->verdict.kind = box_of(map, 3)->verdict.kind = NG_VERDICT_ACCEPT;
+    RULE(lab, input, vmap_op(map));
+    assert_string_equal(ask_host(lab),
+                        "dropped 0.0.0.0-0.0.0.9 by 1; dropped 0.0.0.20-0.0.0.29 by 1; local "
+                        "0.0.0.10-0.0.0.19,0.0.0.30-255.255.255.255 by 1");
+}
+
 /* An element that says so goes on with what stands behind the map. */
 static void test_vmap_that_continues(void **state) {
     _lab_ lab = lab_new();
@@ -549,6 +567,7 @@ int main(void) {
         cmocka_unit_test(test_how_deep_jumps_are_followed),
         cmocka_unit_test(test_vmap),
         cmocka_unit_test(test_vmap_with_a_catch_all),
+        cmocka_unit_test(test_vmap_of_ranges_that_overlap),
         cmocka_unit_test(test_vmap_that_continues),
         cmocka_unit_test(test_vmap_elements_that_expire),
         cmocka_unit_test(test_maps_of_a_missing_field),

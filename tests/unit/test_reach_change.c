@@ -240,7 +240,7 @@ static void test_headers_written_early_and_late(void **state) {
         uint16_t port;
     } table_[] = {{-300, "172.17.0.2", 8080},
                   {-201, "172.17.0.2", 8080},
-                  {-200, "192.0.2.1", 80},
+                  {-199, "192.0.2.1", 80},
                   {-150, "192.0.2.1", 80}};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table_); i++) {
@@ -436,6 +436,119 @@ static void test_tproxy_of_what_is_forwarded(void **state) {
                         "forwarded docker0 all; no-route all ? tproxy to :3128");
 }
 
+/* -- beside conntrack ----------------------------------------------------------------- */
+
+/* At its own priority conntrack may have its turn before or after a chain: nobody tells. */
+static void test_beside_conntrack(void **state) {
+    static const char untold[] = " ? whether conntrack has its turn before a chain of its priority";
+    static const struct {
+        unsigned bits; /* of ct state: invalid 1, new 8 */
+        const char *answer;
+    } table_[] = {{8, "dropped all by 1; local all"},
+                  {1, "dropped all by 1; local all"},
+                  {2, "local all"},
+                  {9, "dropped all by 1; dropped all by 1"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(table_); i++) {
+        _lab_ lab = lab_new();
+        uint32_t own = filter_chain(lab, PREROUTING, -200, false);
+        RULE(lab, own, has_bit(lab, NG_FIELD_CT_STATE, table_[i].bits), DROP);
+        assert_string_equal(ask_host(lab),
+                            ng_arena_printf(lab->arena, "%s%s", table_[i].answer, untold));
+    }
+}
+
+/* Whatever depends on it, there or further on. */
+static void test_what_depends_on_conntrack(void **state) {
+    const struct ng_operand by_state = operand(NG_FIELD_CT_STATE),
+                            by_port = operand(NG_FIELD_DPORT);
+    const struct ng_interval is_new = {8, 8}, is_80 = {80, 80};
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        _lab_ lab = lab_new();
+        uint32_t own = filter_chain(lab, PREROUTING, -200, false);
+        uint32_t input = filter_chain(lab, INPUT, 0, false);
+        uint32_t user = chain(lab, 0, "user");
+        struct ng_match *states = box_match(lab, &by_state, 1, &is_new, 1);
+        struct ng_match *ports = box_match(lab, &by_port, 1, &is_80, 1);
+        box_of(states, 0)->value = 7;
+        box_of(states, 0)->verdict.kind = NG_VERDICT_DROP;
+        box_of(ports, 0)->verdict = (struct ng_verdict){.kind = NG_VERDICT_GOTO, .chain = user};
+        const struct ng_op ops[] = {
+            NOTRACK,
+            set_field(lab, NG_FIELD_CT_MARK, 7),
+            set_field(lab, NG_FIELD_DADDR, addr("10.0.0.1").value),
+            set_field(lab, NG_FIELD_DPORT, 81),
+            copy_field(lab, NG_FIELD_MARK, NG_FIELD_CT_STATE, lab_whole, 0),
+            assign_op(lab, (struct ng_assign){.target = NG_FIELD_MARK, .map = states}),
+            vmap_op(states),
+            vmap_op(ports),
+        };
+        RULE(lab, own, ops[i]);
+        RULE(lab, user, NOTRACK);
+        RULE(lab, input, has_bit(lab, NG_FIELD_CT_STATE, 64), DROP);
+        RULE(lab, input, is(lab, NG_FIELD_CT_MARK, 7), DROP);
+        RULE(lab, input, in_prefix_of(lab, NG_FIELD_CT_DADDR, "10.0.0.1"), DROP);
+        RULE(lab, input, is(lab, NG_FIELD_CT_DPORT, 81), DROP);
+        RULE(lab, input, is_between(lab, NG_FIELD_MARK, 7, 8), DROP);
+        struct ng_question question = question_to(ETH0, "192.0.2.1", NG_TCP, 80);
+        struct ng_answer answer = lab_ask(lab, &question);
+        assert_int_equal(answer.n_outcomes, 2);
+        assert_int_not_equal(answer.outcomes[0].fate, answer.outcomes[1].fate);
+    }
+}
+
+/* Each chain for itself, if they lead to the same one. */
+static void test_two_that_depend_on_conntrack(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t a = filter_chain(lab, PREROUTING, -200, false);
+    uint32_t b = filter_chain(lab, PREROUTING, -200, false);
+    uint32_t user = chain(lab, 0, "user");
+    (void)state;
+    lab->chains[a].handle = 1;
+    lab->chains[b].handle = 2;
+    RULE(lab, a, dport(lab, 81), JUMP(user));
+    RULE(lab, b, dport(lab, 80), JUMP(user));
+    RULE(lab, user, has_bit(lab, NG_FIELD_CT_STATE, 1), DROP);
+    assert_non_null(strstr(ask_host(lab), "dropped all by 3; local all"));
+}
+
+/* To whom it makes no difference, nothing is in doubt. */
+static void test_nothing_depends_on_conntrack(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t own = filter_chain(lab, PREROUTING, -200, false);
+    (void)state;
+    RULE(lab, own, dport(lab, 80), set_mark(lab, 0, 1), NOTHING);
+    RULE(lab, own, is(lab, NG_FIELD_MARK, 1), DROP);
+    assert_string_equal(ask_host(lab), "dropped all by 2");
+    /* Conntrack has no place there. */
+    _lab_ late = lab_new();
+    RULE(late, filter_chain(late, INPUT, -200, false), has_bit(late, NG_FIELD_CT_STATE, 8), DROP);
+    assert_string_equal(ask_host(late), "dropped all by 1");
+}
+
+/* Of two such chains, in whatever order, each has its turn before conntrack or after it. */
+static void test_ties_beside_conntrack(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t a = base_chain(lab, table(lab, NG_TABLE_IP, "a"), "a", PREROUTING, NG_CHAIN_FILTER,
+                            -200, false);
+    uint32_t b = base_chain(lab, table(lab, NG_TABLE_IP, "b"), "b", PREROUTING, NG_CHAIN_FILTER,
+                            -200, false);
+    unsigned dropped[4] = {0};
+    (void)state;
+    RULE(lab, a, NOTRACK);
+    RULE(lab, b, has_bit(lab, NG_FIELD_CT_STATE, 64), DROP);
+    RULE(lab, b, has_bit(lab, NG_FIELD_CT_STATE, 8), DROP);
+    RULE(lab, b, has_bit(lab, NG_FIELD_CT_STATE, 1), DROP);
+    struct ng_question question = question_to(ETH0, "192.0.2.1", NG_TCP, 80);
+    struct ng_answer answer = lab_ask(lab, &question);
+    for (size_t i = 0; i < answer.n_outcomes; i++) {
+        assert_int_equal(answer.outcomes[i].fate, NG_FATE_DROPPED);
+        dropped[answer.outcomes[i].by_rule]++;
+    }
+    assert_true(dropped[1] && dropped[2] && dropped[3]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_marks),
@@ -461,6 +574,11 @@ int main(void) {
         cmocka_unit_test(test_tproxy_without_a_socket),
         cmocka_unit_test(test_tproxy_with_a_socket),
         cmocka_unit_test(test_tproxy_of_what_is_forwarded),
+        cmocka_unit_test(test_beside_conntrack),
+        cmocka_unit_test(test_what_depends_on_conntrack),
+        cmocka_unit_test(test_two_that_depend_on_conntrack),
+        cmocka_unit_test(test_nothing_depends_on_conntrack),
+        cmocka_unit_test(test_ties_beside_conntrack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@ static void test_state_of_a_first_packet(void **state) {
         int32_t priority;
         unsigned expected;
     } places[] = {
-        {NG_HOOK_PREROUTING, -300, 1}, {NG_HOOK_PREROUTING, -201, 1}, {NG_HOOK_PREROUTING, -200, 8},
+        {NG_HOOK_PREROUTING, -300, 1}, {NG_HOOK_PREROUTING, -201, 1}, {NG_HOOK_PREROUTING, -199, 8},
         {NG_HOOK_PREROUTING, 0, 8},    {NG_HOOK_INPUT, -300, 8},      {NG_HOOK_INPUT, 0, 8},
     };
     (void)state;
@@ -171,16 +171,21 @@ static void test_connections_that_are_not_new(void **state) {
     }
 }
 
-/* The bits that NAT sets: 32 for a destination that was translated, 256 when it has looked. */
+/* The bits that NAT sets: 32 for a destination that was translated, 256 and 128 when it has looked
+ * at destination and source. */
 static void test_status_bits_of_nat(void **state) {
     static const struct {
         enum ng_hook hook;
         int32_t priority;
         unsigned mapped, not_mapped, without_nat;
     } table_[] = {
-        {PREROUTING, -200, 0, 0, 0},         {PREROUTING, -101, 0, 0, 0},
-        {PREROUTING, -99, 256 + 32, 256, 0}, {FORWARD, -300, 256 + 32, 256, 0},
-        {POSTROUTING, 0, 256 + 32, 256, 0},
+        {PREROUTING, -199, 0, 0, 0},
+        {PREROUTING, -101, 0, 0, 0},
+        {PREROUTING, -99, 256 + 32, 256, 0},
+        {FORWARD, -300, 256 + 32, 256, 0},
+        {FORWARD, 300, 256 + 32, 256, 0},
+        {POSTROUTING, 99, 256 + 32, 256, 0},
+        {POSTROUTING, 101, 256 + 128 + 32, 256 + 128, 0},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table_); i++)
@@ -206,6 +211,58 @@ static void test_status_bits_of_nat(void **state) {
     RULE(lab, input, is(lab, NG_FIELD_CT_STATUS, 0), ACCEPT);
     assert_string_equal(ask_host(lab), "local all by 1");
     assert_string_equal(ask(lab, ETH0, "2001:db8::1", NG_TCP, 80), "dropped all by policy of 1");
+}
+
+/* At its own priority NAT may have its turn before or after a chain: nobody tells. */
+static void test_status_bits_beside_nat(void **state) {
+    static const struct {
+        enum ng_hook hook;
+        int32_t priority;
+        unsigned before, own;
+    } table_[] = {{PREROUTING, -100, 0, 256}, {INPUT, 100, 256, 128}, {POSTROUTING, 100, 256, 128}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(table_); i++) {
+        bool forwarded = table_[i].hook == POSTROUTING;
+        for (unsigned k = 0; k < 2; k++) {
+            _lab_ lab = lab_new();
+            uint32_t own = filter_chain(lab, table_[i].hook, table_[i].priority, true);
+            nat_chain(lab, table_[i].hook, table_[i].priority, false);
+            unsigned status = table_[i].before + k * table_[i].own;
+            RULE(lab, own, is(lab, NG_FIELD_CT_STATUS, status), ACCEPT);
+            struct ng_question question =
+                question_to(ETH0, forwarded ? "172.17.0.2" : "192.0.2.1", NG_TCP, 80);
+            assert_int_equal(lab_ask(lab, &question).n_outcomes, 2);
+            /* The other bits are as certain as ever. */
+            lab->ruleset.n_rules = 0;
+            RULE(lab, own, not(has_bit(lab, NG_FIELD_CT_STATUS, 32)), ACCEPT);
+            assert_true(lets_in(lab, question));
+        }
+    }
+}
+
+/* Whom a rule has translated, NAT has looked at. */
+static void test_status_bits_beside_nat_of_who_is_translated(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t nat = nat_chain(lab, PREROUTING, -100, false);
+    uint32_t own = filter_chain(lab, PREROUTING, -100, false);
+    (void)state;
+    RULE(lab, nat, dnat(lab, "172.17.0.2", 0));
+    RULE(lab, own, has_bit(lab, NG_FIELD_CT_STATUS, 32), is(lab, NG_FIELD_CT_STATUS, 256 + 32),
+         DROP);
+    RULE(lab, own, has_bit(lab, NG_FIELD_CT_STATUS, 32), DROP);
+    assert_non_null(strstr(ask_host(lab), "by 2"));
+    assert_null(strstr(ask_host(lab), "by 3"));
+}
+
+/* NAT's own chains run before it has made up its mind. */
+static void test_status_bits_within_nat(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t nat = nat_chain(lab, PREROUTING, -90, false);
+    uint32_t input = nat_chain(lab, INPUT, 110, false);
+    (void)state;
+    RULE(lab, nat, not(is(lab, NG_FIELD_CT_STATUS, 0)), DROP);
+    RULE(lab, input, not(is(lab, NG_FIELD_CT_STATUS, 256)), DROP);
+    assert_string_equal(ask_host(lab), "local all");
 }
 
 /* Both directions of a connection, after its destination was translated or not. */
@@ -620,6 +677,9 @@ int main(void) {
         cmocka_unit_test(test_a_state_that_is_told),
         cmocka_unit_test(test_connections_that_are_not_new),
         cmocka_unit_test(test_status_bits_of_nat),
+        cmocka_unit_test(test_status_bits_beside_nat),
+        cmocka_unit_test(test_status_bits_beside_nat_of_who_is_translated),
+        cmocka_unit_test(test_status_bits_within_nat),
         cmocka_unit_test(test_tuples),
         cmocka_unit_test(test_no_connection_at_ingress),
         cmocka_unit_test(test_sources_after_source_nat),

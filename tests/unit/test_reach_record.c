@@ -273,6 +273,19 @@ static void test_a_loop_is_recorded_as_far_as_it_is_followed(void **state) {
     assert_int_equal(answer.steps[129].depth, 128);
 }
 
+static void test_beside_conntrack(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t own = filter_chain(lab, PREROUTING, -200, false);
+    uint32_t input = filter_chain(lab, INPUT, 0, false);
+    (void)state;
+    RULE(lab, own, has_bit(lab, NG_FIELD_CT_STATE, 9), set_mark(lab, 0, 1));
+    RULE(lab, input, ACCEPT);
+    assert_string_equal(record_to_host(lab), "prerouting 1 assign all ? all\n"
+                                             "prerouting policy-0 accept all ? all\n"
+                                             "prerouting routing to-host all ? all\n"
+                                             "input 2 accept all ? all\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_recorded_unless_asked_for),
@@ -287,6 +300,7 @@ int main(void) {
         cmocka_unit_test(test_routing),
         cmocka_unit_test(test_ports_of_a_bridge),
         cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_beside_conntrack),
         cmocka_unit_test(test_a_loop_is_recorded_as_far_as_it_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

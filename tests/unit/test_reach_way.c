@@ -425,6 +425,21 @@ static void test_ip6_destinations_of_one_link(void **state) {
     assert_string_equal(ask(lab, ETH1, "2001:db8::1", NG_TCP, 2), "local all");
 }
 
+/* What its link is asked for and is not here goes back out by it, whatever its source; only to
+ * another link no link-local source is carried (ip6_forward). */
+static void test_ip6_destinations_on_the_same_link(void **state) {
+    _lab_ lab = lab_new();
+    (void)state;
+    lab_addr(lab, ETH0, "fe80::1", 64);
+    assert_string_equal(ask(lab, ETH0, "fe80::1234", NG_TCP, 80), "forwarded eth0 all");
+    struct ng_question question = question_to(ETH0, "fe80::1234", NG_TCP, 80);
+    assert_string_equal(ask_this(lab, asked_from(question, "fe80::77", 5)),
+                        "forwarded eth0 fe80::77:5-5");
+    assert_string_equal(ask_this(lab, asked_from(question, "2001:db8:9::9", 5)),
+                        "forwarded eth0 2001:db8:9::9:5-5");
+    assert_string_equal(ask(lab, ETH1, "fe80::1234", NG_TCP, 80), "no-route all");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ingress_of_the_link_below),
@@ -450,6 +465,7 @@ int main(void) {
         cmocka_unit_test(test_everybody_and_nobody),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_ip6_destinations_of_one_link),
+        cmocka_unit_test(test_ip6_destinations_on_the_same_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,7 +208,7 @@ static void fill_network(struct dice *dice, struct ng_network *network) {
 }
 
 static void fill_ingress_port(struct dice *dice, struct ng_ingress_port *own) {
-    own->proto = proto(dice);
+    own->proto = flip(dice) ? proto(dice) : 0;
     own->port = port(dice);
     own->target = (uint16_t)roll(dice);
 }

@@ -187,6 +187,10 @@ static void test_doubt(void **state) {
     assert_int_equal(desk.trace.unsure.count, 1);
     assert_string_equal(desk.trace.unsure.items[0],
                         "limit rate 5/second (inet filter filter handle 1)");
+    lab->tables[0].legacy = true;
+    (void)packet(&desk, "10.1.1.1", "192.0.2.1", NG_TCP, 22);
+    assert_string_equal(desk.trace.unsure.items[0],
+                        "limit rate 5/second (inet filter filter (legacy) rule 1)");
     assert_string_equal(packet(&desk, "203.0.113.7", "192.0.2.1", NG_TCP, 22), "dropped by policy");
     assert_int_equal(desk.trace.unsure.count, 0);
     /* Whatever happens, it gets in: by whom is not worth a doubt. */

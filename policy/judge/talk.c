@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/judge/parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What links between containers come to. On most networks everybody reaches everybody, and a link
+ * is a name; where a network has no ICC, links are what opens it. */
+
+static const struct ng_container *find_named(const struct ng_engine *engine, const char *name) {
+    for (size_t i = 0; i < engine->n_containers; i++)
+        if (strcmp(engine->containers[i].name, name) == 0)
+            return &engine->containers[i];
+    return NULL;
+}
+
+/* Where two containers meet. */
+struct meeting {
+    const struct ng_network *network;
+    const struct ng_endpoint *from, *to;
+};
+
+static const struct ng_network *find_network(const struct ng_engine *engine, const char *name) {
+    for (size_t i = 0; i < engine->n_networks; i++)
+        if (strcmp(engine->networks[i].name, name) == 0)
+            return &engine->networks[i];
+    return NULL;
+}
+
+/* The next after `*at`, which counts pairs of their endpoints. */
+static bool next_meeting(const struct ng_engine *engine, const struct ng_container *from,
+                         const struct ng_container *to, size_t *at, struct meeting *ret_meeting) {
+    for (size_t pairs = from->n_endpoints * to->n_endpoints; *at < pairs;) {
+        const struct ng_endpoint *own = &from->endpoints[*at / to->n_endpoints];
+        const struct ng_endpoint *other = &to->endpoints[(*at)++ % to->n_endpoints];
+        if (strcmp(own->network, other->network) != 0)
+            continue;
+        *ret_meeting = (struct meeting){find_network(engine, own->network), own, other};
+        if (ret_meeting->network)
+            return true;
+    }
+    return false;
+}
+
+static bool is_taken(const struct ng_world *world, struct ng_addr addr) {
+    for (size_t i = 0; i < world->n_ifaddrs; i++)
+        if (ng_addr_equal(world->ifaddrs[i].addr, addr))
+            return true;
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_containers; k++) {
+            const struct ng_container *container = &world->engines[i].containers[k];
+            for (size_t m = 0; m < container->n_endpoints; m++)
+                if (ng_addr_equal(container->endpoints[m].addr4, addr) ||
+                    ng_addr_equal(container->endpoints[m].addr6, addr))
+                    return true;
+        }
+    return false;
+}
+
+/* An address next to this one that nobody has: what gets there from it, gets there from any
+ * container of the network. */
+static struct ng_addr stranger_to(const struct ng_world *world, struct ng_addr addr) {
+    struct ng_addr stranger = addr;
+    for (ng_u128 by = 1; by < UINT16_MAX; by++) {
+        stranger.value = addr.value ^ by;
+        if (!is_taken(world, stranger))
+            break;
+    }
+    return stranger;
+}
+
+/* -- asking -------------------------------------------------------------------------- */
+
+struct count {
+    size_t reached, doubtful, reached_by_strangers;
+};
+
+/* One port, of one family: does the one who is linked get there from the bridge, and does a
+ * stranger? */
+static int ask(const struct judgement *judgement, const struct ng_link *bridge,
+               const struct meeting *meeting, uint8_t family, struct ng_port port,
+               struct count *count) {
+    bool ip6 = family == NG_IP6;
+    struct ng_addr from = ip6 ? meeting->from->addr6 : meeting->from->addr4;
+    struct ng_addr stranger = stranger_to(judgement->world, from);
+    struct ng_question question = {
+        .family = family,
+        .proto = port.proto,
+        .iif = bridge->index,
+        .daddr = ip6 ? meeting->to->addr6.value : meeting->to->addr4.value,
+        .dport = port.port,
+    };
+    struct ng_region certain = {0}, possible = {0}, out = {0};
+    struct admitted linked, strange;
+    struct ng_addrset one, other;
+    struct ng_arena *arena = judgement->scratch;
+    struct ng_answer answer;
+    int r = ng_reach_ask(judgement->engine, &question, arena, &answer);
+    for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
+        const struct ng_outcome *outcome = &answer.outcomes[i];
+        bool in = outcome->fate == NG_FATE_FORWARDED && outcome->daddr == question.daddr;
+        bool anywhere = outcome->fate == NG_FATE_ANYWHERE;
+        if (in || anywhere)
+            r = ng_region_union(arena, possible, outcome->region, &possible);
+        if (r == 0 && !in)
+            r = ng_region_union(arena, out, outcome->region, &out);
+    }
+    if (r == 0)
+        r = ng_region_subtract(arena, possible, out, &certain);
+    if (r == 0)
+        r = ng_addrset_range(arena, from.value, from.value, &one);
+    if (r == 0)
+        r = ng_addrset_range(arena, stranger.value, stranger.value, &other);
+    if (r == 0)
+        r = ng_weigh(arena, certain, possible, one, one, &linked);
+    if (r == 0)
+        r = ng_weigh(arena, certain, possible, other, other, &strange);
+    if (r < 0)
+        return r;
+    count->reached += linked.verdict == NG_REACHABLE || linked.verdict == NG_PARTLY;
+    count->doubtful += linked.verdict == NG_UNKNOWN;
+    count->reached_by_strangers += strange.verdict != NG_BLOCKED;
+    return 0;
+}
+
+static enum ng_reach_verdict verdict_of(const struct count *count, size_t asked) {
+    if (count->reached)
+        return count->reached == asked ? NG_REACHABLE : NG_PARTLY;
+    return count->doubtful ? NG_UNKNOWN : NG_BLOCKED;
+}
+
+/* What goes from port to port of a bridge passes the rules of IP only where it is called for. */
+static bool passes_rules(const struct ng_link *bridge, uint8_t family) {
+    return family == NG_IP4 ? bridge->bridge_calls4 : bridge->bridge_calls6;
+}
+
+static int decide(const struct judgement *judgement, const struct meeting *meeting,
+                  struct ng_talk *talk) {
+    const struct ng_link *bridge =
+        meeting->network->bridge ? ng_link_named(judgement->world, meeting->network->bridge) : NULL;
+    uint8_t family = meeting->from->addr4.family && meeting->to->addr4.family ? NG_IP4 : NG_IP6;
+    struct count count = {0};
+    int r = 0;
+    ng_arena_reset(judgement->scratch);
+    talk->verdict = NG_UNKNOWN; /* on a network without a bridge of this host */
+    if (judgement->blind || !bridge)
+        return 0;
+    talk->verdict = NG_REACHABLE;
+    if (!passes_rules(bridge, family))
+        return 0;
+    for (size_t i = 0; r == 0 && i < talk->n_ports; i++)
+        r = ask(judgement, bridge, meeting, family, talk->ports[i], &count);
+    if (talk->n_ports)
+        talk->verdict = verdict_of(&count, talk->n_ports);
+    talk->opens = count.reached > count.reached_by_strangers;
+    return r;
+}
+
+/* -- all of them --------------------------------------------------------------------- */
+
+/* Of networks that both are on the one where they get farthest, and need no link for it. */
+static bool is_better(const struct ng_talk *talk, const struct ng_talk *than) {
+    static const int reach[] = {
+        [NG_BLOCKED] = 0, [NG_UNKNOWN] = 1, [NG_PARTLY] = 2, [NG_REACHABLE] = 3};
+    if (!than->network || talk->verdict != than->verdict)
+        return !than->network || reach[talk->verdict] > reach[than->verdict];
+    return than->opens && !talk->opens;
+}
+
+static int meet(const struct judgement *judgement, const struct meeting *meeting,
+                struct ng_talk *talk) {
+    uint8_t family = meeting->to->addr4.family ? NG_IP4 : NG_IP6;
+    struct ng_port *ports;
+    int r = ng_known_ports(judgement->arena, talk->to, family, &ports, &talk->n_ports);
+    talk->ports = ports;
+    talk->network = meeting->network->name;
+    return r < 0 ? r : decide(judgement, meeting, talk);
+}
+
+static int add_talk(struct judgement *judgement, const struct ng_engine *engine,
+                    const struct ng_container *from, const struct ng_link_to *link) {
+    const struct ng_container *to = find_named(engine, link->to);
+    struct ng_talk best = {0};
+    struct meeting meeting;
+    size_t at = 0;
+    int r = 0;
+    while (r == 0 && to && next_meeting(engine, from, to, &at, &meeting)) {
+        struct ng_talk talk = {.from = from, .to = to, .alias = link->alias};
+        r = meet(judgement, &meeting, &talk);
+        if (r == 0 && is_better(&talk, &best))
+            best = talk;
+    }
+    if (r < 0 || !best.network)
+        return r;
+    struct ng_talk *own = NG_ARENA_APPEND(judgement->arena, judgement->talks, judgement->n_talks,
+                                          judgement->talks_capacity);
+    if (!own)
+        return -ENOMEM;
+    *own = best;
+    return 0;
+}
+
+static int compare_talks(const void *left, const void *right) {
+    const struct ng_talk *a = left, *b = right;
+    int order = strcmp(a->from->name, b->from->name);
+    if (order == 0)
+        order = strcmp(a->to->name, b->to->name);
+    if (order == 0)
+        order = strcmp(a->network, b->network);
+    return order ? order : strcmp(a->alias, b->alias);
+}
+
+int ng_find_talks(struct judgement *judgement) {
+    int r = 0;
+    for (size_t i = 0; i < judgement->world->n_engines; i++) {
+        const struct ng_engine *engine = &judgement->world->engines[i];
+        for (size_t k = 0; k < engine->n_containers; k++)
+            for (size_t m = 0; r == 0 && m < engine->containers[k].n_links; m++)
+                r = add_talk(judgement, engine, &engine->containers[k],
+                             &engine->containers[k].links[m]);
+    }
+    if (judgement->n_talks)
+        qsort(judgement->talks, judgement->n_talks, sizeof(*judgement->talks), compare_talks);
+    return r;
+}
