@@ -342,6 +342,26 @@ static void test_rules_behind_one_that_writes(void **state) {
 /* -- conntrack ------------------------------------------------------------------------ */
 
 /* Only those whom the rule meets are untracked. */
+/* An invalid packet has no connection to keep: notrack makes it untracked behind conntrack, too. */
+static void test_notrack_of_an_invalid_packet(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t mangle = filter_chain(lab, PREROUTING, -150, false);
+    uint32_t input = filter_chain(lab, INPUT, 0, true);
+    struct ng_question question = {.family = NG_IP4,
+                                   .proto = NG_TCP,
+                                   .iif = ETH0,
+                                   .dport = 80,
+                                   .daddr = addr("192.0.2.1").value,
+                                   .has_tcp_flags = true,
+                                   .tcp_flags = 0x12}; /* SYN, ACK */
+    (void)state;
+    RULE(lab, mangle, NOTRACK);
+    RULE(lab, input, has_bit(lab, NG_FIELD_CT_STATE, 64), ACCEPT);
+    assert_string_equal(ask_this(lab, question), "local all by 2");
+    question.tcp_flags = 0x02;
+    assert_string_equal(ask_this(lab, question), "dropped all by policy of 1");
+}
+
 static void test_notrack_for_some(void **state) {
     _lab_ lab = lab_new();
     uint32_t raw = filter_chain(lab, PREROUTING, -300, false);
@@ -570,6 +590,7 @@ int main(void) {
         cmocka_unit_test(test_sources_that_are_written),
         cmocka_unit_test(test_headers_that_nobody_knows),
         cmocka_unit_test(test_rules_behind_one_that_writes),
+        cmocka_unit_test(test_notrack_of_an_invalid_packet),
         cmocka_unit_test(test_notrack_for_some),
         cmocka_unit_test(test_tproxy_without_a_socket),
         cmocka_unit_test(test_tproxy_with_a_socket),

@@ -333,6 +333,45 @@ static void test_an_anycast_address_is_no_way(void **state) {
                         28);
 }
 
+/* ip6t_rpfilter asks in words of its own: this machine's addresses are its own on any link, a
+ * packet from :: is let pass, and routing rules are told the protocol but not the destination. */
+static void test_rpfilter_of_ip6tables(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t raw = filter_chain(lab, PREROUTING, -300, true);
+    uint8_t strict = NG_FIB_XTABLES | NG_FIB_SADDR | NG_FIB_IIF;
+    (void)state;
+    RULE(lab, raw, not(fib_is(lab, NG_FIELD_FIB_OIF, strict | NG_FIB_ACCEPT_LOCAL, 0)), ACCEPT);
+    assert_non_null(
+        strstr(ask(lab, DOCKER0, "fd00::1", NG_TCP, 80), "local ::/127,2001:db8::1,fd00::/64"));
+    lab->ruleset.n_rules = 0;
+    RULE(lab, raw, not(fib_is(lab, NG_FIELD_FIB_OIF, strict, 0)), ACCEPT);
+    assert_non_null(strstr(ask(lab, DOCKER0, "fd00::1", NG_TCP, 80), "local ::,fd00::,"));
+
+    lab_route(lab, NG_ROUTE_UNICAST, 100, "::/0", DOCKER0);
+    lab_route_rule(
+        lab, (struct ng_route_rule){.family = NG_IP6, .action = 1, .table = 100, .proto = NG_UDP});
+    assert_string_equal(ask(lab, DOCKER0, "fd00::1", NG_UDP, 80), "forwarded docker0 all");
+    assert_non_null(strstr(ask(lab, DOCKER0, "fd00::1", NG_TCP, 80), "dropped"));
+}
+
+/* nf_tables leaves ICMPv6 from :: to a link-local address alone: a neighbour who looks for a
+ * duplicate of his address. */
+static void test_icmp6_from_nowhere(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t raw = filter_chain(lab, PREROUTING, -300, false);
+    struct ng_question question = {.family = NG_IP6,
+                                   .proto = NG_ICMP6,
+                                   .iif = ETH0,
+                                   .daddr = addr("fe80::9").value,
+                                   .one_source = true};
+    (void)state;
+    lab_addr(lab, ETH0, "fe80::9", 64);
+    RULE(lab, raw, not(fib_is(lab, NG_FIELD_FIB_OIF, NG_FIB_DADDR, 0)), DROP);
+    assert_string_equal(ask_this(lab, question), "dropped :: by 1");
+    question.proto = 99;
+    assert_string_equal(ask_this(lab, question), "local ::");
+}
+
 /* What is remembered of one question is not the answer to another. */
 static void test_questions_do_not_leak_into_each_other(void **state) {
     static const enum ng_hook hooks[] = {PREROUTING, INPUT, FORWARD, POSTROUTING};
@@ -396,6 +435,8 @@ int main(void) {
         cmocka_unit_test(test_routing_that_is_not_sure_of_the_source),
         cmocka_unit_test(test_the_way_back_at_forward),
         cmocka_unit_test(test_an_anycast_address_is_no_way),
+        cmocka_unit_test(test_rpfilter_of_ip6tables),
+        cmocka_unit_test(test_icmp6_from_nowhere),
         cmocka_unit_test(test_questions_do_not_leak_into_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,64 @@ static void test_a_stack_of_links(void **state) {
     assert_string_equal(ask(lab, ETH1, "198.51.100.7", NG_TCP, 80), "forwarded vlan1 all by 2");
 }
 
+/* A frame for a macvlan has another address than that of the link below, in all of its modes but
+ * one: what sort of packet it is there cannot be told. Of one to all it can. */
+static void test_packet_types_below_a_macvlan(void **state) {
+    static const struct {
+        const char *kind, *daddr, *answer;
+    } table_[] = {{"macvlan", "192.0.2.1", "dropped all by 1; local all ? meta pkttype host"},
+                  {"macvlan", "255.255.255.255", "local all"},
+                  {"vlan", "192.0.2.1", "dropped all by 1"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(table_); i++) {
+        _lab_ lab = lab_new();
+        uint32_t below = device_chain(lab, NG_HOOK_INGRESS, "eth0", false);
+        struct ng_link *upper = lab_link(lab, "upper0", table_[i].kind);
+        upper->lower = ETH0;
+        RULE(lab, below, is(lab, NG_FIELD_PKTTYPE, 0), DROP);
+        assert_string_equal(ask(lab, upper->index, table_[i].daddr, NG_UDP, 67), table_[i].answer);
+    }
+}
+
+/* A link in another namespace that stands on this one: no hook of IP sees its frames. */
+static void test_below_ip(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t below = device_chain(lab, NG_HOOK_INGRESS, "eth0", false);
+    struct ng_question question = {.family = NG_IP4,
+                                   .proto = NG_TCP,
+                                   .iif = ETH0,
+                                   .dport = 80,
+                                   .daddr = addr("192.0.2.77").value,
+                                   .below_ip = true};
+    (void)state;
+    filter_chain(lab, PREROUTING, -300, true);
+    filter_chain(lab, FORWARD, 0, true);
+    filter_chain(lab, INPUT, 0, true);
+    RULE(lab, below, from(lab, "10.0.0.0/8"), DROP);
+    struct ng_answer answer = lab_ask(lab, &question);
+    assert_int_equal(answer.n_outcomes, 2);
+    assert_string_equal(addrs_text(lab, answer.outcomes[0].region.bands[0].addrs, NG_IP4),
+                        "10.0.0.0/8");
+    assert_int_equal(answer.outcomes[0].fate, NG_FATE_DROPPED);
+    assert_int_equal(answer.outcomes[1].fate, NG_FATE_FORWARDED);
+    assert_int_equal(answer.outcomes[1].oif, 0);
+}
+
+/* The type of "the incoming link" is that of the link that has the packet. */
+static void test_link_types_on_the_way_out(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t forward = filter_chain(lab, FORWARD, 0, false);
+    uint32_t post = filter_chain(lab, POSTROUTING, 0, false);
+    uint32_t egress = device_chain(lab, NG_HOOK_EGRESS, "docker0", true);
+    (void)state;
+    lab->links[ETH0 - 1].type = 7;
+    lab->links[DOCKER0 - 1].type = 8;
+    RULE(lab, forward, is(lab, NG_FIELD_IIFTYPE, 7), set_mark(lab, 0, 1));
+    RULE(lab, post, is(lab, NG_FIELD_MARK, 1), is(lab, NG_FIELD_IIFTYPE, 8), set_mark(lab, 0, 2));
+    RULE(lab, egress, is(lab, NG_FIELD_MARK, 2), is(lab, NG_FIELD_IIFTYPE, 8), ACCEPT);
+    assert_string_equal(ask_container(lab), "forwarded docker0 all by 3");
+}
+
 /* Links that claim to stand on each other are followed so far and no further. */
 static void test_links_in_a_circle(void **state) {
     _lab_ lab = lab_new();
@@ -444,6 +502,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ingress_of_the_link_below),
         cmocka_unit_test(test_a_stack_of_links),
+        cmocka_unit_test(test_packet_types_below_a_macvlan),
+        cmocka_unit_test(test_below_ip),
+        cmocka_unit_test(test_link_types_on_the_way_out),
         cmocka_unit_test(test_links_in_a_circle),
         cmocka_unit_test(test_ports_with_chains_of_their_own),
         cmocka_unit_test(test_egress),
