@@ -105,8 +105,7 @@ static ng_u128 way_to(const struct place *place, const struct flow *flow,
     if (is_at_home(place, flow, operand, addr))
         return place->iif->index;
     bool forward = place->hook == NG_HOOK_FORWARD && about_source && operand->fib & NG_FIB_IIF;
-    /* ipt_rpfilter tells routing rules where the packet goes to, ip6t_rpfilter of what protocol it
-     * is; nf_tables does both. */
+    /* Of all three only ipt_rpfilter does not tell routing rules the protocol. */
     bool ip6 = place->question->family == NG_IP6, xtables = operand->fib & NG_FIB_XTABLES;
     struct ng_route_query query = {
         .family = place->question->family,
@@ -114,9 +113,7 @@ static ng_u128 way_to(const struct place *place, const struct flow *flow,
         .vrf_table = place->iif ? place->iif->vrf_table : 0,
         .daddr = addr,
         .saddr_known = about_source || place->question->one_source,
-        .saddr = !about_source    ? place->question->saddr
-                 : ip6 && xtables ? 0
-                                  : flow->daddr,
+        .saddr = about_source ? flow->daddr : place->question->saddr,
         .ports_known = true, /* there are none */
         .proto = xtables && !ip6 ? 0 : place->question->proto,
         .mark_known = operand->fib & NG_FIB_MARK ? flow->mark_known : true,

@@ -334,7 +334,7 @@ static void test_an_anycast_address_is_no_way(void **state) {
 }
 
 /* ip6t_rpfilter asks in words of its own: this machine's addresses are its own on any link, a
- * packet from :: is let pass, and routing rules are told the protocol but not the destination. */
+ * packet from :: is let pass, and routing rules are told the protocol. */
 static void test_rpfilter_of_ip6tables(void **state) {
     _lab_ lab = lab_new();
     uint32_t raw = filter_chain(lab, PREROUTING, -300, true);
