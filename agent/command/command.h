@@ -44,9 +44,15 @@ enum ng_color {
     NG_COLOR_NEVER,
 };
 
+enum {
+    NG_ENGINES_MAX = 32, /* of one command line: more are a mistake */
+};
+
 /* Strings are those of the command line, NULL where not given. */
 struct ng_options {
-    const char *policy, *docker, *snapshot, *output, *interface;
+    const char *policy, *snapshot, *output, *interface;
+    const char *docker[NG_ENGINES_MAX];
+    size_t n_docker;
     const char *operand;
     struct ng_addr from; /* family 0: not given */
     enum ng_format format;

@@ -7,7 +7,8 @@ int ng_load(const struct ng_options *options, struct ng_world **ret_world,
             struct ng_ruleset **ret_ruleset, struct ng_error *error) {
     _cleanup_(ng_world_freep) struct ng_world *world = NULL;
     _cleanup_(ng_ruleset_freep) struct ng_ruleset *ruleset = NULL;
-    struct ng_observe_options where = {.docker_endpoint = options->docker};
+    struct ng_observe_options where = {.endpoints = options->docker,
+                                       .n_endpoints = options->n_docker};
 
     int r = options->snapshot ? ng_snapshot_load(options->snapshot, &world, error)
                               : ng_observe(&where, &world, error);

@@ -49,7 +49,10 @@ static int set_docker(struct ng_options *options, const char *value, struct ng_e
     if (r < 0)
         return ng_error_set(error, r, "--docker", "found \"%s\": %s", quote(value, found),
                             fault.message);
-    options->docker = value;
+    if (options->n_docker == NG_ENGINES_MAX)
+        return ng_error_set(error, -EINVAL, "--docker", "is given more than %d times",
+                            NG_ENGINES_MAX);
+    options->docker[options->n_docker++] = value;
     return 0;
 }
 
@@ -122,8 +125,9 @@ static const struct spec {
     {.bit = NG_OPTION_DOCKER,
      .name = "docker",
      .argument = "ENDPOINT",
-     .help = "the container engine: unix:///path or tcp://host:port\n"
-             "(default: the local Docker socket, if there is one)",
+     .help = "a container engine: unix:///path or tcp://host:port; may be\n"
+             "given several times (default: the local Docker socket, if\n"
+             "there is one)",
      .set = set_docker},
     {.bit = NG_OPTION_SNAPSHOT,
      .name = "snapshot",
@@ -248,7 +252,7 @@ static int wrong_option(const struct ng_command *command, int value, char *argv[
 
 static int check_together(const struct ng_command *command, const struct ng_options *options,
                           struct ng_error *error) {
-    if (options->snapshot && options->docker)
+    if (options->snapshot && options->n_docker)
         return ng_error_set(error, -EINVAL, "--snapshot",
                             "a recorded world holds its engines already: leave out --docker");
     bool reads_stdin = command->operand && *command->operand == '[' &&

@@ -5,18 +5,31 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* For what the lists leave open and no verdict depends on: one container whose state is locked
+ * in the engine must not make everybody wait. */
+#define DETAILS_MS 2000
 
 /* A request as messages name it, and the path in it, which follows "GET ". */
 struct request {
-    char text[64];
+    char text[128];
 };
 
 #define METHOD "GET "
 
-static struct request request_for(struct ng_docker_api api, const char *path) {
+/* "/networks/", "<id>", "?verbose=true" */
+static struct request request_about(struct ng_docker_api api, const char *path, const char *id,
+                                    const char *rest) {
     struct request request;
-    snprintf(request.text, sizeof(request.text), METHOD "/v%u.%u%s", api.major, api.minor, path);
+    snprintf(request.text, sizeof(request.text), METHOD "/v%u.%u%s%s%s", api.major, api.minor, path,
+             id, rest);
     return request;
+}
+
+static struct request request_for(struct ng_docker_api api, const char *path) {
+    return request_about(api, path, "", "");
 }
 
 /* An answer that is not 200 as an error that repeats what the engine says about it. */
@@ -35,22 +48,26 @@ static int refused(const char *endpoint, const char *request, const struct ng_do
                         request, answer->status, said);
 }
 
+/* The answer as a body to decode, if it is one. */
+static int body_of(const char *endpoint, const char *request, const struct ng_docker_answer *answer,
+                   struct ng_docker_body *ret_body, struct ng_error *error) {
+    if (answer->status != 200)
+        return refused(endpoint, request, answer, error);
+    *ret_body = (struct ng_docker_body){
+        .source = endpoint,
+        .request = request,
+        .bytes = answer->bytes,
+        .len_bytes = answer->len_bytes,
+    };
+    return 0;
+}
+
 /* The body belongs to `client` and lasts until the next request. */
 static int fetch(struct ng_docker_client *client, const char *endpoint, const char *request,
                  struct ng_docker_body *ret_body, struct ng_error *error) {
     struct ng_docker_answer answer;
     int r = ng_docker_client_get(client, request + sizeof(METHOD) - 1, &answer, error);
-    if (r < 0)
-        return r;
-    if (answer.status != 200)
-        return refused(endpoint, request, &answer, error);
-    *ret_body = (struct ng_docker_body){
-        .source = endpoint,
-        .request = request,
-        .bytes = answer.bytes,
-        .len_bytes = answer.len_bytes,
-    };
-    return 0;
+    return r < 0 ? r : body_of(endpoint, request, &answer, ret_body, error);
 }
 
 /* /version rather than /_ping, because only it says which API version is the oldest spoken;
@@ -72,6 +89,7 @@ static int negotiate(struct ng_arena *arena, struct ng_docker_client *client,
         return r;
 
     engine->version = version.engine;
+    engine->podman = version.podman;
     engine->api_version = ng_arena_printf(arena, "%u.%u", api.major, api.minor);
     if (!engine->api_version)
         return -ENOMEM;
@@ -83,33 +101,27 @@ static int read_info(struct ng_arena *arena, struct ng_docker_client *client,
                      struct ng_docker_api api, struct ng_engine *engine, struct ng_error *error) {
     struct request request = request_for(api, "/info");
     struct ng_docker_body body;
-    struct ng_docker_info info;
     int r = fetch(client, engine->endpoint, request.text, &body, error);
-    if (r < 0)
-        return r;
-    r = ng_docker_decode_info(arena, body, &info, error);
-    if (r < 0)
-        return r;
-
-    engine->name = info.name;
-    engine->firewall_backend = info.firewall_backend;
-    engine->swarm = info.swarm;
-    engine->rootless = info.rootless;
-    return 0;
+    return r < 0 ? r : ng_docker_decode_info(arena, body, engine, error);
 }
 
-/* The list says all that is needed of a container, so that none is asked about one by one.
- * What it leaves out are the links of user-defined networks, which change no reachability. */
 static int read_containers(struct ng_arena *arena, struct ng_docker_client *client,
                            struct ng_docker_api api, struct ng_engine *engine,
-                           struct ng_error *error) {
+                           struct ng_container **ret_containers, struct ng_error *error) {
     struct request request = request_for(api, "/containers/json");
     struct ng_docker_body body;
+    struct ng_container *containers;
     int r = fetch(client, engine->endpoint, request.text, &body, error);
     if (r < 0)
         return r;
-    return ng_docker_decode_containers(arena, body, api, &engine->containers, &engine->n_containers,
-                                       error);
+    r = ng_docker_decode_containers(arena, body, api, &containers, &engine->n_containers, error);
+    if (r < 0)
+        return r;
+    /* Its source gives every container of the list the mode "host", and no release prints it. */
+    for (size_t i = 0; engine->podman && i < engine->n_containers; i++)
+        ng_docker_set_network_mode(&containers[i], "");
+    engine->containers = *ret_containers = containers;
+    return 0;
 }
 
 static int read_networks(struct ng_arena *arena, struct ng_docker_client *client,
@@ -118,24 +130,160 @@ static int read_networks(struct ng_arena *arena, struct ng_docker_client *client
     struct request request = request_for(api, "/networks");
     struct ng_docker_body body;
     int r = fetch(client, engine->endpoint, request.text, &body, error);
-    if (r < 0)
-        return r;
-    return ng_docker_decode_networks(arena, body, &engine->networks, &engine->n_networks, error);
+    return r < 0 ? r
+                 : ng_docker_decode_networks(arena, body, engine->podman, &engine->networks,
+                                             &engine->n_networks, error);
 }
+
+/* -- what the lists leave open ------------------------------------------------------- */
+
+struct details {
+    struct ng_arena *arena;
+    struct ng_docker_api api;
+    struct ng_engine *engine;
+    struct ng_container *containers; /* the engine's */
+    const char *ingress;             /* id of a worker's ingress network, NULL: not asked about */
+    struct ng_container **about;     /* what is asked: a container, or NULL for the services */
+    size_t count;
+    bool needed; /* a verdict depends on one of them */
+};
+
+/* The list does not tell the links of user-defined networks. */
+static bool may_have_untold_links(const struct ng_container *container) {
+    static const char *const without[] = {"bridge", "host", "none"};
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        bool user_defined = true;
+        for (size_t k = 0; k < ARRAY_SIZE(without); k++)
+            if (strcmp(container->endpoints[i].network, without[k]) == 0)
+                user_defined = false;
+        if (user_defined)
+            return true;
+    }
+    return false;
+}
+
+static const char *ingress_network(const struct ng_engine *engine) {
+    static const char digits[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    for (size_t i = 0; i < engine->n_networks; i++) {
+        const char *id = engine->networks[i].id;
+        if (engine->networks[i].ingress && strlen(id) <= 64 && strspn(id, digits) == strlen(id))
+            return id;
+    }
+    return NULL;
+}
+
+static void choose_details(struct details *details) {
+    const struct ng_engine *engine = details->engine;
+    if (engine->swarm && !engine->manager)
+        details->ingress = ingress_network(engine);
+    if (engine->manager || details->ingress)
+        details->about[details->count++] = NULL;
+    for (size_t i = 0; i < engine->n_containers; i++) {
+        struct ng_container *container = &details->containers[i];
+        if (!container->network_mode[0])
+            details->needed = true;
+        else if (!may_have_untold_links(container))
+            continue;
+        details->about[details->count++] = container;
+    }
+}
+
+static struct request detail_request(const struct details *details,
+                                     const struct ng_container *container) {
+    if (container)
+        return request_about(details->api, "/containers/", container->id, "/json");
+    if (details->ingress)
+        return request_about(details->api, "/networks/", details->ingress, "?verbose=true");
+    return request_for(details->api, "/services");
+}
+
+static int decode_detail(const struct details *details, struct ng_docker_body body,
+                         struct ng_container *container, struct ng_error *error) {
+    struct ng_engine *engine = details->engine;
+    if (container)
+        return ng_docker_decode_inspect(details->arena, body, details->containers,
+                                        engine->n_containers, container, error);
+    if (details->ingress)
+        return ng_docker_decode_ingress(details->arena, body, details->containers,
+                                        engine->n_containers, &engine->services,
+                                        &engine->n_services, error);
+    return ng_docker_decode_services(details->arena, body, &engine->services, &engine->n_services,
+                                     error);
+}
+
+/* Links of user-defined networks change no reach and the rules tell of ingress ports, so that
+ * whoever does not answer about them - a proxy that forbids it, a swarm without a leader - leaves
+ * names untold and no verdict in doubt. How a container is networked has to be known. A container
+ * that has gone since it was listed is as good as listed. */
+static int take_detail(const struct details *details, struct ng_docker_client *client,
+                       struct ng_error *error) {
+    struct ng_error why = {0};
+    struct ng_docker_answer answer;
+    struct ng_docker_body body;
+    size_t tag;
+    int r = ng_docker_client_take(client, &tag, &answer, &why);
+    if (r == -ENOMEM)
+        return r;
+    struct ng_container *container = details->about[tag];
+    struct request request = detail_request(details, container);
+    if (r == 0 && answer.status == 404)
+        return 0;
+    if (r == 0)
+        r = body_of(details->engine->endpoint, request.text, &answer, &body, &why);
+    if (r == 0)
+        r = decode_detail(details, body, container, &why);
+    if (r == 0 || r == -ENOMEM || !container || container->network_mode[0])
+        return r == -ENOMEM ? r : 0;
+    return ng_error_set(error, r, why.source, "%s", why.message);
+}
+
+static int ask_details(const struct details *details, struct ng_docker_client *client,
+                       struct ng_error *error) {
+    size_t asked = 0, taken = 0;
+    while (taken < details->count) {
+        while (asked < details->count && !ng_docker_client_is_full(client)) {
+            struct request request = detail_request(details, details->about[asked]);
+            int r = ng_docker_client_ask(client, request.text + sizeof(METHOD) - 1, asked++, error);
+            if (r < 0)
+                return r;
+        }
+        int r = take_detail(details, client, error);
+        if (r < 0)
+            return r;
+        taken++;
+    }
+    return 0;
+}
+
+static int read_details(struct details *details, struct ng_docker_client *client,
+                        struct ng_error *error) {
+    details->about = calloc(details->engine->n_containers + 1, sizeof(struct ng_container *));
+    if (!details->about)
+        return -ENOMEM;
+    choose_details(details);
+    if (!details->needed)
+        ng_docker_client_hurry(client, DETAILS_MS);
+    int r = ask_details(details, client, error);
+    free(details->about);
+    return r;
+}
+
+/* -- the whole ----------------------------------------------------------------------- */
 
 static int observe(struct ng_arena *arena, struct ng_docker_client *client,
                    struct ng_engine *engine, struct ng_error *error) {
-    struct ng_docker_api api;
-    int r = negotiate(arena, client, engine, &api, error);
+    struct details details = {.arena = arena, .engine = engine};
+    int r = negotiate(arena, client, engine, &details.api, error);
     if (r < 0)
         return r;
-    r = read_info(arena, client, api, engine, error);
+    r = read_info(arena, client, details.api, engine, error);
     if (r < 0)
         return r;
-    r = read_containers(arena, client, api, engine, error);
+    r = read_containers(arena, client, details.api, engine, &details.containers, error);
     if (r < 0)
         return r;
-    return read_networks(arena, client, api, engine, error);
+    r = read_networks(arena, client, details.api, engine, error);
+    return r < 0 ? r : read_details(&details, client, error);
 }
 
 int ng_docker_observe(struct ng_arena *arena, const char *endpoint,

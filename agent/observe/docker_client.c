@@ -15,20 +15,35 @@
 enum {
     FIRST_CAPACITY = 64 * 1024,
     RECEIVE_BYTES = 256 * 1024, /* a long list in few system calls */
+    PATH_BYTES = 256,
     URL_BYTES = 512,
+    /* Enough that an engine is never waited for while it could work, few enough not to crowd
+     * out its other clients. */
+    CONNECTIONS = 8,
+    POLL_MS = 1000, /* whose turns are libcurl's own timeouts */
 };
 
-struct ng_docker_client {
-    CURL *curl;
-    char *endpoint;
-    struct ng_docker_limits limits;
-    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+/* One request and its answer. */
+struct transfer {
+    struct ng_docker_client *client;
+    CURL *curl; /* NULL: never needed yet */
+    bool busy;
+    size_t tag;
+    char path[PATH_BYTES];
 
     char *body;
     size_t body_len, body_capacity;
     bool body_too_long, body_no_memory; /* why receive() stopped */
 
     char curl_says[CURL_ERROR_SIZE];
+};
+
+struct ng_docker_client {
+    CURLM *multi; /* keeps the connections */
+    char *endpoint;
+    struct ng_docker_limits limits;
+    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+    struct transfer transfers[CONNECTIONS];
 };
 
 static int64_t now_ms(void) {
@@ -101,34 +116,34 @@ int ng_docker_endpoint_check(const char *endpoint, struct ng_error *error) {
 
 /* -- receiving ----------------------------------------------------------------------- */
 
-static int make_room(struct ng_docker_client *client, size_t want) {
-    if (want <= client->body_capacity)
+static int make_room(struct transfer *transfer, size_t want) {
+    if (want <= transfer->body_capacity)
         return 0;
-    size_t capacity = client->body_capacity ? client->body_capacity : FIRST_CAPACITY;
+    size_t capacity = transfer->body_capacity ? transfer->body_capacity : FIRST_CAPACITY;
     while (capacity < want)
         capacity *= 2;
-    char *larger = realloc(client->body, capacity);
+    char *larger = realloc(transfer->body, capacity);
     if (!larger)
         return -ENOMEM;
-    client->body = larger;
-    client->body_capacity = capacity;
+    transfer->body = larger;
+    transfer->body_capacity = capacity;
     return 0;
 }
 
 /* libcurl's write function: taking less than was offered ends the transfer. */
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
-    struct ng_docker_client *client = context;
+    struct transfer *transfer = context;
     size_t len = size * count;
-    if (len > client->limits.max_body_bytes - client->body_len) {
-        client->body_too_long = true;
+    if (len > transfer->client->limits.max_body_bytes - transfer->body_len) {
+        transfer->body_too_long = true;
         return 0;
     }
-    if (make_room(client, client->body_len + len) < 0) {
-        client->body_no_memory = true;
+    if (make_room(transfer, transfer->body_len + len) < 0) {
+        transfer->body_no_memory = true;
         return 0;
     }
-    memcpy(client->body + client->body_len, bytes, len);
-    client->body_len += len;
+    memcpy(transfer->body + transfer->body_len, bytes, len);
+    transfer->body_len += len;
     return len;
 }
 
@@ -136,11 +151,11 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
 
 /* What holds for every request. Nothing of the caller's environment may lead it elsewhere:
  * no proxy, no redirect, no other protocol, no signal for a name that does not resolve. */
-static int configure(struct ng_docker_client *client) {
-    CURL *curl = client->curl;
-    const char *path = NULL;
-    if (strncmp(client->endpoint, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
-        path = client->endpoint + strlen(UNIX_SCHEME);
+static int configure(struct transfer *transfer) {
+    CURL *curl = transfer->curl;
+    const char *endpoint = transfer->client->endpoint, *path = NULL;
+    if (strncmp(endpoint, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
+        path = endpoint + strlen(UNIX_SCHEME);
 
     CURLcode failed = CURLE_OK;
 #define SET(option, value)                                                                         \
@@ -149,9 +164,10 @@ static int configure(struct ng_docker_client *client) {
         if (code != CURLE_OK)                                                                      \
             failed = code;                                                                         \
     } while (0)
-    SET(CURLOPT_ERRORBUFFER, client->curl_says);
+    SET(CURLOPT_ERRORBUFFER, transfer->curl_says);
+    SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_WRITEFUNCTION, receive);
-    SET(CURLOPT_WRITEDATA, client);
+    SET(CURLOPT_WRITEDATA, transfer);
     SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     SET(CURLOPT_USERAGENT, "netguard");
     SET(CURLOPT_PROTOCOLS_STR, "http");
@@ -163,6 +179,20 @@ static int configure(struct ng_docker_client *client) {
     SET(CURLOPT_UNIX_SOCKET_PATH, path);
 #undef SET
     return failed == CURLE_OK ? 0 : failed == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ENOTSUP;
+}
+
+static int prepare(struct ng_docker_client *client, struct transfer *transfer,
+                   struct ng_error *error) {
+    if (transfer->curl)
+        return 0;
+    transfer->client = client;
+    transfer->curl = curl_easy_init();
+    if (!transfer->curl || make_room(transfer, FIRST_CAPACITY) < 0)
+        return -ENOMEM;
+    int r = configure(transfer);
+    return r < 0 ? ng_error_set(error, r, client->endpoint,
+                                "libcurl cannot be set up for HTTP over sockets")
+                 : 0;
 }
 
 int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
@@ -177,12 +207,13 @@ int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *li
     client->limits = *limits;
     client->deadline_ms = now_ms() + limits->timeout_ms;
     client->endpoint = strdup(endpoint);
-    client->curl = curl_easy_init();
-    if (!client->endpoint || !client->curl || make_room(client, FIRST_CAPACITY) < 0)
+    client->multi = curl_multi_init();
+    if (!client->endpoint || !client->multi)
         return -ENOMEM;
-    r = configure(client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS);
+    r = prepare(client, &client->transfers[0], error);
     if (r < 0)
-        return ng_error_set(error, r, endpoint, "libcurl cannot be set up for HTTP over sockets");
+        return r;
     *ret_client = TAKE_PTR(client);
     return 0;
 }
@@ -190,9 +221,15 @@ int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *li
 void ng_docker_client_free(struct ng_docker_client *client) {
     if (!client)
         return;
-    curl_easy_cleanup(client->curl);
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        struct transfer *transfer = &client->transfers[i];
+        if (transfer->busy)
+            curl_multi_remove_handle(client->multi, transfer->curl);
+        curl_easy_cleanup(transfer->curl);
+        free(transfer->body);
+    }
+    curl_multi_cleanup(client->multi);
     free(client->endpoint);
-    free(client->body);
     free(client);
 }
 
@@ -201,20 +238,19 @@ void ng_docker_client_freep(struct ng_docker_client **client) {
     *client = NULL;
 }
 
-static int timed_out(const struct ng_docker_client *client, const char *path,
-                     struct ng_error *error) {
-    return ng_error_set(error, -ETIMEDOUT, client->endpoint,
+static int timed_out(const struct transfer *transfer, struct ng_error *error) {
+    const struct ng_docker_limits *limits = &transfer->client->limits;
+    return ng_error_set(error, -ETIMEDOUT, transfer->client->endpoint,
                         "no complete answer to GET %s: the engine did not answer everything within "
                         "%u.%u s; it hangs or is overloaded",
-                        path, client->limits.timeout_ms / 1000,
-                        client->limits.timeout_ms % 1000 / 100);
+                        transfer->path, limits->timeout_ms / 1000, limits->timeout_ms % 1000 / 100);
 }
 
 /* Why there is no connection, for whoever has to make one possible. */
-static int not_connected(const struct ng_docker_client *client, struct ng_error *error) {
+static int not_connected(const struct transfer *transfer, struct ng_error *error) {
     long os_errno = 0;
-    curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &os_errno);
-    const char *endpoint = client->endpoint;
+    curl_easy_getinfo(transfer->curl, CURLINFO_OS_ERRNO, &os_errno);
+    const char *endpoint = transfer->client->endpoint;
     switch (os_errno) {
     case ENOENT:
     case ENOTDIR:
@@ -237,27 +273,26 @@ static int not_connected(const struct ng_docker_client *client, struct ng_error 
     }
 }
 
-static int transfer_failed(const struct ng_docker_client *client, const char *path, CURLcode code,
-                           struct ng_error *error) {
-    const char *endpoint = client->endpoint;
-    if (client->body_too_long)
+static int transfer_failed(const struct transfer *transfer, CURLcode code, struct ng_error *error) {
+    const char *endpoint = transfer->client->endpoint, *path = transfer->path;
+    if (transfer->body_too_long)
         return ng_error_set(error, -E2BIG, endpoint,
                             "the answer to GET %s is longer than %zu bytes: not read", path,
-                            client->limits.max_body_bytes);
-    if (client->body_no_memory)
+                            transfer->client->limits.max_body_bytes);
+    if (transfer->body_no_memory)
         return -ENOMEM;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-        return timed_out(client, path, error);
+        return timed_out(transfer, error);
     case CURLE_COULDNT_CONNECT:
-        return not_connected(client, error);
+        return not_connected(transfer, error);
     case CURLE_COULDNT_RESOLVE_HOST:
         return ng_error_set(error, -EHOSTUNREACH, endpoint, "the host's name has no address");
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
         return ng_error_set(error, -EPROTO, endpoint, "the answer to GET %s was cut short: %s",
-                            path, client->curl_says);
+                            path, transfer->curl_says);
     case CURLE_OUT_OF_MEMORY: /* as well of a header beyond what libcurl takes, and so no -ENOMEM:
                                  what an engine says must not end the whole observation */
         return ng_error_set(error, -EPROTO, endpoint,
@@ -265,7 +300,8 @@ static int transfer_failed(const struct ng_docker_client *client, const char *pa
                             path);
     default:
         return ng_error_set(error, -EPROTO, endpoint, "no HTTP answer to GET %s: %s", path,
-                            client->curl_says[0] ? client->curl_says : curl_easy_strerror(code));
+                            transfer->curl_says[0] ? transfer->curl_says
+                                                   : curl_easy_strerror(code));
     }
 }
 
@@ -278,31 +314,84 @@ static void url_of(const struct ng_docker_client *client, const char *path, char
     snprintf(url, size_bytes, "http://%s%s", host, path);
 }
 
-int ng_docker_client_get(struct ng_docker_client *client, const char *path,
-                         struct ng_docker_answer *ret_answer, struct ng_error *error) {
+bool ng_docker_client_is_full(const struct ng_docker_client *client) {
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        if (!client->transfers[i].busy)
+            return false;
+    return true;
+}
+
+void ng_docker_client_hurry(struct ng_docker_client *client, unsigned within_ms) {
+    int64_t deadline_ms = now_ms() + within_ms;
+    if (deadline_ms < client->deadline_ms)
+        client->deadline_ms = deadline_ms;
+}
+
+int ng_docker_client_ask(struct ng_docker_client *client, const char *path, size_t tag,
+                         struct ng_error *error) {
+    struct transfer *transfer = client->transfers;
+    while (transfer->busy)
+        transfer++;
+    int r = prepare(client, transfer, error);
+    if (r < 0)
+        return r;
+
+    /* No time left is an answer that comes too late, 0 would be time without end. */
     int64_t left_ms = client->deadline_ms - now_ms();
-    if (left_ms <= 0)
-        return timed_out(client, path, error);
-
     char url[URL_BYTES];
+    snprintf(transfer->path, sizeof(transfer->path), "%s", path);
     url_of(client, path, url, sizeof(url));
-    client->body_len = 0;
-    client->body_too_long = client->body_no_memory = false;
-    client->curl_says[0] = '\0';
-    CURLcode code = curl_easy_setopt(client->curl, CURLOPT_URL, url);
-    if (code == CURLE_OK)
-        code = curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    if (code == CURLE_OK)
-        code = curl_easy_perform(client->curl);
-    if (code != CURLE_OK)
-        return transfer_failed(client, path, code, error);
+    transfer->tag = tag;
+    transfer->body_len = 0;
+    transfer->body_too_long = transfer->body_no_memory = false;
+    transfer->curl_says[0] = '\0';
+    if (curl_easy_setopt(transfer->curl, CURLOPT_URL, url) != CURLE_OK ||
+        curl_easy_setopt(transfer->curl, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms : 1L) !=
+            CURLE_OK ||
+        curl_multi_add_handle(client->multi, transfer->curl) != CURLM_OK)
+        return -ENOMEM;
+    transfer->busy = true;
+    return 0;
+}
 
+static int answer_of(struct transfer *transfer, CURLcode code, struct ng_docker_answer *ret_answer,
+                     struct ng_error *error) {
+    if (code != CURLE_OK)
+        return transfer_failed(transfer, code, error);
     long status = 0;
-    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     *ret_answer = (struct ng_docker_answer){
         .status = status,
-        .bytes = client->body,
-        .len_bytes = client->body_len,
+        .bytes = transfer->body,
+        .len_bytes = transfer->body_len,
     };
     return 0;
+}
+
+int ng_docker_client_take(struct ng_docker_client *client, size_t *ret_tag,
+                          struct ng_docker_answer *ret_answer, struct ng_error *error) {
+    for (;;) {
+        int running, left;
+        if (curl_multi_perform(client->multi, &running) != CURLM_OK)
+            return -ENOMEM;
+        const CURLMsg *message = curl_multi_info_read(client->multi, &left);
+        if (message) {
+            const CURLcode code = message->data.result;
+            struct transfer *transfer;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+            curl_multi_remove_handle(client->multi, transfer->curl);
+            transfer->busy = false;
+            *ret_tag = transfer->tag;
+            return answer_of(transfer, code, ret_answer, error);
+        }
+        if (curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+            return -ENOMEM;
+    }
+}
+
+int ng_docker_client_get(struct ng_docker_client *client, const char *path,
+                         struct ng_docker_answer *ret_answer, struct ng_error *error) {
+    size_t only;
+    int r = ng_docker_client_ask(client, path, 0, error);
+    return r < 0 ? r : ng_docker_client_take(client, &only, ret_answer, error);
 }

@@ -2,8 +2,9 @@
 #ifndef NETGUARD_OBSERVE_DOCKER_CLIENT_H
 #define NETGUARD_OBSERVE_DOCKER_CLIENT_H
 
-/* Bytes from an engine's HTTP socket, over one connection for all requests. Knows nothing
- * of what the bytes mean: that is docker_codec. */
+/* Bytes from an engine's HTTP socket, over connections that are kept: one for requests that come
+ * one by one, a few for those that are asked together. Knows nothing of what the bytes mean: that
+ * is docker_codec. */
 
 #include "netguard/base.h"
 
@@ -22,7 +23,7 @@ struct ng_docker_client;
 
 struct ng_docker_answer {
     long status; /* HTTP: 200, 404, … */
-    char *bytes; /* the client's, until its next request; may be written to; not NUL-terminated */
+    char *bytes; /* the client's until it asks again; may be written to; not NUL-terminated */
     size_t len_bytes;
 };
 
@@ -39,5 +40,17 @@ void ng_docker_client_freep(struct ng_docker_client **client);
  * Errors as ng_docker_observe (docker.h) lists them. */
 int ng_docker_client_get(struct ng_docker_client *client, const char *path,
                          struct ng_docker_answer *ret_answer, struct ng_error *error) _must_check_;
+
+/* The same for several paths at a time: ask while it is not full, then take an answer, in whatever
+ * order they come. Whatever ng_docker_client_take returns but -ENOMEM, `ret_tag` is set to the tag
+ * of the question; it must not be called with no question open. */
+bool ng_docker_client_is_full(const struct ng_docker_client *client);
+int ng_docker_client_ask(struct ng_docker_client *client, const char *path, size_t tag,
+                         struct ng_error *error) _must_check_;
+int ng_docker_client_take(struct ng_docker_client *client, size_t *ret_tag,
+                          struct ng_docker_answer *ret_answer, struct ng_error *error) _must_check_;
+
+/* What is asked from now on has to be answered within this time, if not sooner already. */
+void ng_docker_client_hurry(struct ng_docker_client *client, unsigned within_ms);
 
 #endif

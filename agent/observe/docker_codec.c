@@ -8,13 +8,9 @@
 #include <string.h>
 
 enum {
-    NAME_BYTES = 255,
     VERSION_BYTES = 128,
     ERROR_BYTES = 64 * 1024, /* an honest one is one sentence */
 };
-
-#define OPTION_BRIDGE       "com.docker.network.bridge.name"
-#define OPTION_GATEWAY_MODE "com.docker.network.bridge.gateway_mode_ipv" /* and 4 or 6 */
 
 /* -- version ------------------------------------------------------------------------- */
 
@@ -57,6 +53,20 @@ static int read_api(const struct shape *shape, const struct place *at, const jso
     return 0;
 }
 
+/* Podman names the parts it consists of, itself among them, and otherwise answers as Docker does.
+ */
+static int read_components(const struct shape *shape, const struct place *at,
+                           const json_t *document, struct ng_docker_version *version) {
+    const json_t *components;
+    int r = shape_member(shape, at, document, "Components", JSON_ARRAY, &components);
+    for (size_t i = 0; r == 0 && i < json_array_size(components); i++) {
+        const json_t *name = json_object_get(json_array_get(components, i), "Name");
+        if (json_is_string(name) && strcmp(json_string_value(name), "Podman Engine") == 0)
+            version->podman = true;
+    }
+    return r;
+}
+
 static int decode_version(const struct shape *shape, const struct place *at, const json_t *document,
                           struct ng_docker_version *version) {
     int r = shape_object(shape, at, document);
@@ -73,7 +83,7 @@ static int decode_version(const struct shape *shape, const struct place *at, con
         if (r < 0)
             return r;
     }
-    return 0;
+    return read_components(shape, at, document, version);
 }
 
 int ng_docker_decode_version(struct ng_arena *arena, struct ng_docker_body body,
@@ -115,189 +125,6 @@ int ng_docker_negotiate(const struct ng_docker_version *version, const char *sou
     if (compare_api(spoken, version->oldest) < 0)
         spoken = version->oldest;
     *ret_spoken = spoken;
-    return 0;
-}
-
-/* -- info ---------------------------------------------------------------------------- */
-
-/* "name=rootless", perhaps with more after a comma. */
-static bool is_rootless_option(const json_t *option) {
-    static const char rootless[] = "name=rootless";
-    const char *text = json_string_value(option);
-    size_t len = sizeof(rootless) - 1;
-    return text && strncmp(text, rootless, len) == 0 && (text[len] == '\0' || text[len] == ',');
-}
-
-static int decode_info(const struct shape *shape, const struct place *at, const json_t *document,
-                       struct ng_docker_info *info) {
-    const json_t *swarm, *options, *backend;
-    const char *state, *driver;
-    int r = shape_object(shape, at, document);
-    if (r < 0)
-        return r;
-    if (!json_is_string(json_object_get(document, "Name")))
-        return shape_wrong(shape, &(struct place){at, "Name", 0}, "a string",
-                           json_object_get(document, "Name"));
-    r = shape_string(shape, at, document, "Name", NAME_BYTES, &info->name);
-    if (r < 0)
-        return r;
-
-    const struct place at_swarm = {at, "Swarm", 0};
-    r = shape_member(shape, at, document, "Swarm", JSON_OBJECT, &swarm);
-    if (r < 0)
-        return r;
-    r = shape_string(shape, &at_swarm, swarm, "LocalNodeState", NAME_BYTES, &state);
-    if (r < 0)
-        return r;
-    info->swarm = strcmp(state, "active") == 0;
-
-    r = shape_member(shape, at, document, "SecurityOptions", JSON_ARRAY, &options);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < json_array_size(options); i++)
-        info->rootless = info->rootless || is_rootless_option(json_array_get(options, i));
-
-    const struct place at_backend = {at, "FirewallBackend", 0};
-    r = shape_member(shape, at, document, "FirewallBackend", JSON_OBJECT, &backend);
-    if (r < 0)
-        return r;
-    r = shape_string(shape, &at_backend, backend, "Driver", NAME_BYTES, &driver);
-    if (r < 0)
-        return r;
-    info->firewall_backend = driver[0] ? driver : NULL;
-    return 0;
-}
-
-int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
-                          struct ng_docker_info *ret_info, struct ng_error *error) {
-    struct shape shape = {.arena = arena, .body = body, .error = error};
-    const struct place at = {NULL, "info", 0};
-    struct ng_docker_info info = {0};
-    json_t *document;
-    int r = shape_document(&shape, &at, &document);
-    if (r < 0)
-        return r;
-    r = decode_info(&shape, &at, document, &info);
-    json_decref(document);
-    if (r == 0)
-        *ret_info = info;
-    return r;
-}
-
-/* -- networks ------------------------------------------------------------------------ */
-
-/* Since engine 27. A mode of the future is taken for the default: what the rules really do about
- * outsiders is asked of the rules. */
-static int read_gateway_mode(const struct shape *shape, const struct place *at,
-                             const json_t *options, const char *option, uint8_t *ret_mode) {
-    static const char *const modes[] = {
-        [NG_GATEWAY_NAT] = "nat",
-        [NG_GATEWAY_NAT_UNPROTECTED] = "nat-unprotected",
-        [NG_GATEWAY_ROUTED] = "routed",
-        [NG_GATEWAY_ISOLATED] = "isolated",
-    };
-    const char *mode;
-    int r = shape_string(shape, at, options, option, NAME_BYTES, &mode);
-    if (r < 0)
-        return r;
-    for (uint8_t i = 0; i < ARRAY_SIZE(modes); i++)
-        if (strcmp(mode, modes[i]) == 0)
-            *ret_mode = i;
-    return 0;
-}
-
-/* The bridge driver's link is named in an option, or after the network's id. Other drivers
- * have no bridge, whatever their options say. */
-static int read_bridge(const struct shape *shape, const struct place *at, const json_t *object,
-                       struct ng_network *network) {
-    const struct place at_options = {at, "Options", 0};
-    const json_t *options;
-    const char *name;
-    int r = shape_member(shape, at, object, "Options", JSON_OBJECT, &options);
-    if (r < 0 || strcmp(network->driver, "bridge") != 0)
-        return r;
-    r = shape_string(shape, &at_options, options, OPTION_BRIDGE, NAME_BYTES, &name);
-    if (r == 0)
-        r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "4",
-                              &network->gateway4);
-    if (r == 0)
-        r = read_gateway_mode(shape, &at_options, options, OPTION_GATEWAY_MODE "6",
-                              &network->gateway6);
-    if (r < 0)
-        return r;
-    network->bridge = name[0] ? name : ng_arena_printf(shape->arena, "br-%.12s", network->id);
-    return network->bridge ? 0 : -ENOMEM;
-}
-
-static int read_network(const struct shape *shape, const struct place *at, const json_t *object,
-                        struct ng_network *network) {
-    const struct {
-        const char *key;
-        const char **text;
-    } strings[] = {
-        {"Id", &network->id},
-        {"Name", &network->name},
-        {"Driver", &network->driver},
-    };
-    const struct {
-        const char *key;
-        bool *flag;
-    } flags[] = {
-        {"Internal", &network->internal},
-        {"Ingress", &network->ingress},
-        {"Attachable", &network->attachable},
-        {"EnableIPv6", &network->ipv6},
-    };
-    int r = shape_object(shape, at, object);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
-        if (!json_is_string(json_object_get(object, strings[i].key)))
-            return shape_wrong(shape, &(struct place){at, strings[i].key, 0}, "a string",
-                               json_object_get(object, strings[i].key));
-        r = shape_string(shape, at, object, strings[i].key, NAME_BYTES, strings[i].text);
-        if (r < 0)
-            return r;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        r = shape_bool(shape, at, object, flags[i].key, flags[i].flag);
-        if (r < 0)
-            return r;
-    }
-    return read_bridge(shape, at, object, network);
-}
-
-static int compare_networks(const void *a, const void *b) {
-    const struct ng_network *x = a, *y = b;
-    int r = strcmp(x->name, y->name);
-    return r ? r : strcmp(x->id, y->id);
-}
-
-int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body,
-                              const struct ng_network **ret_networks, size_t *ret_count,
-                              struct ng_error *error) {
-    const struct shape shape = {.arena = arena, .body = body, .error = error};
-    const struct place at = {NULL, "networks", 0};
-    struct ng_network *networks = NULL;
-    size_t count = 0, capacity = 0;
-    struct shape_list list = {0};
-    json_t *element;
-    int r;
-    while ((r = shape_list_next(&shape, &at, &list, &element)) > 0) {
-        struct ng_network *network = NG_ARENA_APPEND(arena, networks, count, capacity);
-        r = network
-                ? read_network(&shape, &(struct place){&at, NULL, list.count - 1}, element, network)
-                : -ENOMEM;
-        json_decref(element);
-        if (r < 0)
-            return r;
-    }
-    if (r < 0)
-        return r;
-    if (count > 0)
-        qsort(networks, count, sizeof(*networks), compare_networks);
-    *ret_networks = networks;
-    *ret_count = count;
     return 0;
 }
 

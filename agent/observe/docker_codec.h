@@ -5,8 +5,9 @@
 /* The engine's JSON answers as plain data. Pure: bytes in, structures in an arena out.
  *
  * Shapes are those of the Docker Engine API 1.24 to 1.52 (GET /version, /info,
- * /containers/json, /networks). What is read of a container is what world.h holds and
- * nothing else: its command line and environment are never copied, nor quoted in an error.
+ * /containers/json, /networks, /services, /networks/ID?verbose=true, /containers/ID/json), and
+ * what Podman makes of them. What is read of a container or service is what world.h holds and
+ * nothing else: its command line and environment are never kept, nor quoted in an error.
  *
  * All return 0, -ENOMEM, -E2BIG (one object longer than any honest engine writes) or
  * -EPROTO with the place in the answer, as in
@@ -32,12 +33,7 @@ struct ng_docker_version {
     const char *engine;          /* "20.10.24" */
     struct ng_docker_api newest; /* it speaks */
     struct ng_docker_api oldest; /* it still speaks */
-};
-
-struct ng_docker_info {
-    const char *name;
-    const char *firewall_backend; /* NULL: not told */
-    bool swarm, rootless;
+    bool podman;
 };
 
 int ng_docker_decode_version(struct ng_arena *arena, struct ng_docker_body body,
@@ -48,19 +44,41 @@ int ng_docker_decode_version(struct ng_arena *arena, struct ng_docker_body body,
 int ng_docker_negotiate(const struct ng_docker_version *version, const char *source,
                         struct ng_docker_api *ret_spoken, struct ng_error *error) _must_check_;
 
+/* Sets what /info tells of an engine, and nothing on failure. */
 int ng_docker_decode_info(struct ng_arena *arena, struct ng_docker_body body,
-                          struct ng_docker_info *ret_info, struct ng_error *error) _must_check_;
+                          struct ng_engine *engine, struct ng_error *error) _must_check_;
 
 /* `spoken` is the API version the list was asked for with: before 1.41 a wildcard address
- * means more (see docker_containers.c). */
+ * means more (see docker_containers.c). The network mode is "" where it is not told, which is
+ * then for ng_docker_decode_inspect to find out. */
 int ng_docker_decode_containers(struct ng_arena *arena, struct ng_docker_body body,
-                                struct ng_docker_api spoken,
-                                const struct ng_container **ret_containers, size_t *ret_count,
-                                struct ng_error *error) _must_check_;
+                                struct ng_docker_api spoken, struct ng_container **ret_containers,
+                                size_t *ret_count, struct ng_error *error) _must_check_;
 
-int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body,
+/* Sets the mode and, where it is "container:<id>", whose network the container joined; `mode`
+ * stays the caller's to keep. */
+void ng_docker_set_network_mode(struct ng_container *container, const char *mode);
+
+/* Adds to `container`, one of the sorted list, what only asking about it tells: links of
+ * user-defined networks, and its network mode where that is "". */
+int ng_docker_decode_inspect(struct ng_arena *arena, struct ng_docker_body body,
+                             const struct ng_container *containers, size_t count,
+                             struct ng_container *container, struct ng_error *error) _must_check_;
+
+int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body, bool podman,
                               const struct ng_network **ret_networks, size_t *ret_count,
                               struct ng_error *error) _must_check_;
+
+/* The services that have ports in ingress mode: as a manager tells them (/services), and as any
+ * node of the swarm does (its ingress network, asked for with verbose=true), where a port's
+ * protocol is not told, and a service's stack only by its own tasks among the containers. */
+int ng_docker_decode_services(struct ng_arena *arena, struct ng_docker_body body,
+                              const struct ng_service **ret_services, size_t *ret_count,
+                              struct ng_error *error) _must_check_;
+int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
+                             const struct ng_container *containers, size_t n_containers,
+                             const struct ng_service **ret_services, size_t *ret_count,
+                             struct ng_error *error) _must_check_;
 
 /* What an error answer says, for people: its {"message": …}, else the first line of the
  * text; "" when it says nothing. Printable ASCII, never longer than `size_bytes`. */

@@ -157,44 +157,37 @@ static int compare_published(const void *a, const void *b) {
     return r ? r : compare_numbers(x->container_port, y->container_port);
 }
 
-static int read_proto(const struct shape *shape, const struct place *at, const json_t *port,
-                      uint8_t *ret_proto) {
-    const json_t *type = json_object_get(port, "Type");
-    const char *text = json_is_string(type) ? json_string_value(type) : "";
-    if (strcmp(text, "tcp") == 0)
-        *ret_proto = NG_TCP;
-    else if (strcmp(text, "udp") == 0)
-        *ret_proto = NG_UDP;
-    else if (strcmp(text, "sctp") == 0)
-        *ret_proto = NG_SCTP;
-    else
-        return shape_wrong(shape, &(struct place){at, "Type", 0}, "tcp, udp or sctp", type);
-    return 0;
+static int compare_exposed(const void *a, const void *b) {
+    const struct ng_port *x = a, *y = b;
+    int r = compare_numbers(x->proto, y->proto);
+    return r ? r : compare_numbers(x->port, y->port);
 }
 
-/* Appends to `list` no, one or two elements. Two, when one entry stands for both families:
+/* Any image may expose what it likes: what is no port of a protocol that has ports is left out. */
+static void read_exposed(const struct shape *shape, const struct place *at, const json_t *port,
+                         struct ng_port *list, size_t *count) {
+    struct shape untold = *shape;
+    struct ng_port exposed;
+    untold.error = NULL;
+    if (shape_port(&untold, at, port, "PrivatePort", &exposed.port) == 0 &&
+        shape_proto(&untold, at, port, "Type", &exposed.proto) == 0)
+        list[(*count)++] = exposed;
+}
+
+/* Appends to `list` one or two elements. Two, when one entry stands for both families:
  *  - no address at all: the engine binds 0.0.0.0 and [::];
  *  - 0.0.0.0 from an engine before API 1.41 (20.10), which did not list the two apart while
  *    its docker-proxy listened on [::], IPv4 included. */
-static int read_port(const struct shape *shape, const struct place *at, const json_t *port,
-                     bool any_is_both, struct ng_published *list, size_t *count) {
-    int r = shape_object(shape, at, port);
-    if (r < 0)
-        return r;
-    /* A port without a public one is exposed only; the engine leaves the number out. */
-    const json_t *public = json_object_get(port, "PublicPort");
-    if (!public || json_is_null(public) ||
-        (json_is_integer(public) && json_integer_value(public) == 0))
-        return 0;
-
+static int read_published(const struct shape *shape, const struct place *at, const json_t *port,
+                          bool any_is_both, struct ng_published *list, size_t *count) {
     struct ng_published published = {0};
-    r = shape_port(shape, at, port, "PublicPort", &published.host_port);
+    int r = shape_port(shape, at, port, "PublicPort", &published.host_port);
     if (r < 0)
         return r;
     r = shape_port(shape, at, port, "PrivatePort", &published.container_port);
     if (r < 0)
         return r;
-    r = read_proto(shape, at, port, &published.proto);
+    r = shape_proto(shape, at, port, "Type", &published.proto);
     if (r < 0)
         return r;
     r = shape_address(shape, at, port, "IP", 0, &published.host_addr);
@@ -214,6 +207,46 @@ static int read_port(const struct shape *shape, const struct place *at, const js
     return 0;
 }
 
+/* A port without a public one is exposed only; the engine leaves the number out. */
+static bool has_public_port(const json_t *port) {
+    const json_t *public = json_object_get(port, "PublicPort");
+    return public && !json_is_null(public) &&
+           !(json_is_integer(public) && json_integer_value(public) == 0);
+}
+
+static void settle_published(struct ng_container *container, struct ng_published *list,
+                             size_t count) {
+    size_t kept = 0;
+    qsort(list, count, sizeof(*list), compare_published);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || compare_published(&list[kept - 1], &list[i]) != 0)
+            list[kept++] = list[i];
+    container->published = list;
+    container->n_published = kept;
+}
+
+/* After the published ones: with gateway mode "routed" in one family, a port is in both. */
+static int settle_exposed(const struct shape *shape, struct ng_container *container,
+                          struct ng_port *list, size_t count) {
+    const size_t n_published = container->n_published;
+    struct ng_port *published = ng_arena_alloc(shape->arena, n_published, sizeof(*published));
+    size_t kept = 0;
+    if (!published)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_published; i++)
+        published[i] = (struct ng_port){.port = container->published[i].container_port,
+                                        .proto = container->published[i].proto};
+    qsort(published, n_published, sizeof(*published), compare_exposed);
+    qsort(list, count, sizeof(*list), compare_exposed);
+    for (size_t i = 0; i < count; i++)
+        if ((kept == 0 || compare_exposed(&list[kept - 1], &list[i]) != 0) &&
+            !bsearch(&list[i], published, n_published, sizeof(*published), compare_exposed))
+            list[kept++] = list[i];
+    container->exposed = list;
+    container->n_exposed = kept;
+    return 0;
+}
+
 static int read_ports(const struct shape *shape, const struct place *at, const json_t *object,
                       bool any_is_both, struct ng_container *container) {
     const struct place at_ports = {at, "Ports", 0};
@@ -224,25 +257,27 @@ static int read_ports(const struct shape *shape, const struct place *at, const j
     int r = shape_member(shape, at, object, "Ports", JSON_ARRAY, &ports);
     if (r < 0)
         return r;
-    struct ng_published *list =
-        ng_arena_alloc(shape->arena, json_array_size(ports) * 2, sizeof(*list));
-    if (!list)
+    struct ng_published *published =
+        ng_arena_alloc(shape->arena, json_array_size(ports) * 2, sizeof(*published));
+    struct ng_port *exposed =
+        ng_arena_alloc(shape->arena, json_array_size(ports), sizeof(*exposed));
+    if (!published || !exposed)
         return -ENOMEM;
 
-    size_t count = 0, kept = 0;
+    size_t n_published = 0, n_exposed = 0;
     for (size_t i = 0; i < json_array_size(ports); i++) {
         const struct place at_port = {&at_ports, NULL, i};
-        r = read_port(shape, &at_port, json_array_get(ports, i), any_is_both, list, &count);
+        const json_t *port = json_array_get(ports, i);
+        r = shape_object(shape, &at_port, port);
+        if (r == 0 && has_public_port(port))
+            r = read_published(shape, &at_port, port, any_is_both, published, &n_published);
+        else if (r == 0)
+            read_exposed(shape, &at_port, port, exposed, &n_exposed);
         if (r < 0)
             return r;
     }
-    qsort(list, count, sizeof(*list), compare_published);
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || compare_published(&list[kept - 1], &list[i]) != 0)
-            list[kept++] = list[i];
-    container->published = list;
-    container->n_published = kept;
-    return 0;
+    settle_published(container, published, n_published);
+    return settle_exposed(shape, container, exposed, n_exposed);
 }
 
 static int compare_endpoints(const void *a, const void *b) {
@@ -298,23 +333,18 @@ static int read_endpoints(const struct shape *shape, const struct place *at, con
     return 0;
 }
 
-/* HostConfig is what tells host networking, so its absence is not read as "none". The engine
- * has put the id in place of a name after "container:" when the container was made. */
+/* "" where it is not told, which nothing may be concluded from. */
 static int read_network_mode(const struct shape *shape, const struct place *at,
                              const json_t *object, struct ng_container *container) {
-    static const char joined[] = "container:";
     const struct place at_config = {at, "HostConfig", 0};
-    const json_t *config = json_object_get(object, "HostConfig");
-    int r = shape_object(shape, &at_config, config);
-    if (r < 0)
-        return r;
-    r = shape_string(shape, &at_config, config, "NetworkMode", NAME_BYTES,
-                     &container->network_mode);
-    if (r < 0)
-        return r;
-    if (strncmp(container->network_mode, joined, sizeof(joined) - 1) == 0)
-        container->network_of = container->network_mode + sizeof(joined) - 1;
-    return 0;
+    const json_t *config;
+    const char *mode;
+    int r = shape_member(shape, at, object, "HostConfig", JSON_OBJECT, &config);
+    if (r == 0)
+        r = shape_string(shape, &at_config, config, "NetworkMode", NAME_BYTES, &mode);
+    if (r == 0)
+        ng_docker_set_network_mode(container, mode);
+    return r;
 }
 
 static int read_container(const struct shape *shape, const struct place *at, const json_t *object,
@@ -405,9 +435,8 @@ static int read_all(const struct shape *shape, bool any_is_both, struct containe
 }
 
 int ng_docker_decode_containers(struct ng_arena *arena, struct ng_docker_body body,
-                                struct ng_docker_api spoken,
-                                const struct ng_container **ret_containers, size_t *ret_count,
-                                struct ng_error *error) {
+                                struct ng_docker_api spoken, struct ng_container **ret_containers,
+                                size_t *ret_count, struct ng_error *error) {
     const struct shape shape = {.arena = arena, .body = body, .error = error};
     struct containers all = {0};
     int r = read_all(&shape, spoken.major == 1 && spoken.minor < 41, &all);

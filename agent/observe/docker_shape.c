@@ -67,6 +67,10 @@ int shape_wrong(const struct shape *shape, const struct place *at, const char *e
                         shape->body.request, place_text, expected, found_text);
 }
 
+static const char *type_name(json_type type) {
+    return type == JSON_OBJECT ? "an object" : type == JSON_ARRAY ? "an array" : "a string";
+}
+
 /* Without jansson's own text: that quotes the answer, and the answer holds command lines. */
 static int not_json(const struct shape *shape, const struct place *at, size_t offset,
                     const char *what) {
@@ -203,6 +207,147 @@ int shape_list_next(const struct shape *shape, const struct place *at, struct sh
     return 1;
 }
 
+/* -- without copying ----------------------------------------------------------------- */
+
+/* From the opening quote to behind the closing one. */
+static int skip_string(const struct shape *shape, const struct place *at, size_t offset,
+                       size_t *ret_end) {
+    while (++offset < shape->body.len_bytes && shape->body.bytes[offset] != '"')
+        if (shape->body.bytes[offset] == '\\')
+            offset++;
+    if (offset >= shape->body.len_bytes)
+        return not_json(shape, at, shape->body.len_bytes, "the JSON is cut short");
+    *ret_end = offset + 1;
+    return 0;
+}
+
+/* Where the value that starts at `offset` ends. Of what is in it only strings and brackets
+ * matter here: whoever wants it parses it, and the rest is nobody's. */
+static int skip_value(const struct shape *shape, const struct place *at, size_t offset,
+                      size_t *ret_end) {
+    static const char behind_scalar[] = ",]} \t\r\n";
+    const size_t start = offset;
+    size_t depth = 0;
+    do {
+        char c = peek(shape, offset);
+        int r = 0;
+        if (offset >= shape->body.len_bytes)
+            return not_json(shape, at, offset, "the JSON is cut short");
+        if (c == '"')
+            r = skip_string(shape, at, offset, &offset);
+        else
+            offset++;
+        if (r < 0)
+            return r;
+        if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
+        else if (depth == 0 && c != '"') {
+            if (memchr(behind_scalar, c, sizeof(behind_scalar)))
+                return not_json(shape, at, start, "no valid JSON");
+            while (offset < shape->body.len_bytes &&
+                   !memchr(behind_scalar, shape->body.bytes[offset], sizeof(behind_scalar)))
+                offset++;
+        }
+    } while (depth > 0);
+    *ret_end = offset;
+    return 0;
+}
+
+/* The part of the body from `start` to `end` as one of its own. */
+static struct shape part_of(const struct shape *shape, size_t start, size_t end) {
+    struct shape part = *shape;
+    part.body.bytes += start;
+    part.body.len_bytes = end - start;
+    return part;
+}
+
+int shape_list_next_part(const struct shape *shape, const struct place *at, struct shape_list *list,
+                         struct shape *ret_element) {
+    int r = list->offset ? 1 : list_begin(shape, at, list);
+    if (r <= 0)
+        return r;
+    r = list_step(shape, at, list);
+    if (r <= 0)
+        return r;
+    size_t start = skip_space(shape, list->offset);
+    r = skip_value(shape, &(struct place){at, NULL, list->count}, start, &list->offset);
+    if (r < 0)
+        return r;
+    *ret_element = part_of(shape, start, list->offset);
+    list->count++;
+    return 1;
+}
+
+struct member {
+    const char *key; /* as written, escapes and all */
+    size_t key_len;
+    size_t value, end; /* where its value starts and ends */
+};
+
+static int skip_member(const struct shape *shape, const struct place *at, size_t offset,
+                       struct member *ret_member) {
+    struct member member = {.key = shape->body.bytes + offset + 1};
+    if (peek(shape, offset) != '"')
+        return not_json(shape, at, offset, "no valid JSON");
+    int r = skip_string(shape, at, offset, &member.end);
+    if (r < 0)
+        return r;
+    member.key_len = member.end - offset - 2;
+    offset = skip_space(shape, member.end);
+    if (peek(shape, offset) != ':')
+        return not_json(shape, at, offset, "no valid JSON");
+    member.value = skip_space(shape, offset + 1);
+    r = skip_value(shape, at, member.value, &member.end);
+    if (r == 0)
+        *ret_member = member;
+    return r;
+}
+
+int shape_member_part(const struct shape *shape, const struct place *at, const char *key,
+                      struct shape *ret_value) {
+    struct member member = {0};
+    size_t offset = skip_space(shape, 0);
+    if (peek(shape, offset) != '{')
+        return not_json(shape, at, offset, "no object");
+    offset = skip_space(shape, offset + 1);
+    while (peek(shape, offset) != '}') {
+        int r = skip_member(shape, at, offset, &member);
+        if (r < 0)
+            return r;
+        if (member.key_len == strlen(key) && memcmp(member.key, key, member.key_len) == 0) {
+            *ret_value = part_of(shape, member.value, member.end);
+            return peek(ret_value, 0) != 'n'; /* null */
+        }
+        offset = skip_space(shape, member.end);
+        if (peek(shape, offset) == ',')
+            offset = skip_space(shape, offset + 1);
+        else if (peek(shape, offset) != '}')
+            return not_json(shape, at, offset, "no valid JSON");
+    }
+    return 0;
+}
+
+int shape_member_document(const struct shape *shape, const struct place *at, const char *key,
+                          json_type type, json_t **ret_document) {
+    const struct place at_member = {at, key, 0};
+    struct shape part;
+    json_t *document = NULL;
+    int r = shape_member_part(shape, at, key, &part);
+    if (r > 0)
+        r = shape_document(&part, &at_member, &document);
+    if (r < 0)
+        return r;
+    if (document && json_typeof(document) != type) {
+        r = shape_wrong(shape, &at_member, type_name(type), document);
+        json_decref(document);
+        return r;
+    }
+    *ret_document = document;
+    return 0;
+}
+
 /* -- values -------------------------------------------------------------------------- */
 
 const char *shape_copy(const struct shape *shape, const char *text, size_t len_bytes,
@@ -229,8 +374,7 @@ int shape_member(const struct shape *shape, const struct place *at, const json_t
     if (is_absent(value))
         value = NULL;
     else if (json_typeof(value) != type)
-        return shape_wrong(shape, &(struct place){at, key, 0},
-                           type == JSON_OBJECT ? "an object" : "an array", value);
+        return shape_wrong(shape, &(struct place){at, key, 0}, type_name(type), value);
     *ret_value = value;
     return 0;
 }
@@ -279,6 +423,21 @@ int shape_port(const struct shape *shape, const struct place *at, const json_t *
     if (number < 1 || number > UINT16_MAX)
         return shape_wrong(shape, &(struct place){at, key, 0}, "a number 1..65535", value);
     *ret_port = (uint16_t)number;
+    return 0;
+}
+
+int shape_proto(const struct shape *shape, const struct place *at, const json_t *object,
+                const char *key, uint8_t *ret_proto) {
+    const json_t *value = json_object_get(object, key);
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    if (strcmp(text, "tcp") == 0)
+        *ret_proto = NG_TCP;
+    else if (strcmp(text, "udp") == 0)
+        *ret_proto = NG_UDP;
+    else if (strcmp(text, "sctp") == 0)
+        *ret_proto = NG_SCTP;
+    else
+        return shape_wrong(shape, &(struct place){at, key, 0}, "tcp, udp or sctp", value);
     return 0;
 }
 

@@ -40,6 +40,19 @@ struct shape_list {
 int shape_list_next(const struct shape *shape, const struct place *at, struct shape_list *list,
                     json_t **ret_element) _must_check_;
 
+/* The same, but the element as bytes of the body, for one that holds what must not be copied. */
+int shape_list_next_part(const struct shape *shape, const struct place *at, struct shape_list *list,
+                         struct shape *ret_element) _must_check_;
+
+/* The value of a member of the object that the body is, as bytes of the body: nothing beside it
+ * is copied or parsed. 1, or 0 where it is missing. */
+int shape_member_part(const struct shape *shape, const struct place *at, const char *key,
+                      struct shape *ret_value) _must_check_;
+
+/* That value parsed, the caller's to json_decref; NULL where it is missing or null. */
+int shape_member_document(const struct shape *shape, const struct place *at, const char *key,
+                          json_type type, json_t **ret_document) _must_check_;
+
 int shape_object(const struct shape *shape, const struct place *at,
                  const json_t *value) _must_check_;
 
@@ -62,6 +75,10 @@ int shape_id(const struct shape *shape, const struct place *at, const json_t *ob
 /* 1 to 65535. */
 int shape_port(const struct shape *shape, const struct place *at, const json_t *object,
                const char *key, uint16_t *ret_port) _must_check_;
+
+/* "tcp", "udp" or "sctp". */
+int shape_proto(const struct shape *shape, const struct place *at, const json_t *object,
+                const char *key, uint8_t *ret_proto) _must_check_;
 
 /* An address of that family (0: of either); family 0 in the result where it is missing,
  * null or "". */

@@ -12,8 +12,6 @@
 
 #include "agent/observe/proc.h"
 
-#define CONTAINER_ID_LEN 64
-
 struct search {
     struct ng_arena *arena;
     struct ng_holder *holders;
@@ -51,13 +49,22 @@ const char *ng_holders_container_id(const char *cgroup) {
             run++;
             continue;
         }
-        if (run == CONTAINER_ID_LEN && !isalnum((unsigned char)*at))
+        if (run == NG_CONTAINER_ID_LEN && !isalnum((unsigned char)*at))
             return at - run;
         if (*at == '\0')
             return NULL;
         /* A longer word that ends in 64 hex digits is no id. */
-        run = isalnum((unsigned char)*at) ? CONTAINER_ID_LEN + 1 : 0;
+        run = isalnum((unsigned char)*at) ? NG_CONTAINER_ID_LEN + 1 : 0;
     }
+}
+
+static bool is_engine(const char *process) {
+    static const char *const names[] = {"dockerd", "conmon", "containerd-shim"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(process, names[i]) == 0)
+            return true;
+    return false;
 }
 
 static int read_process(struct search *search, struct process *process) {
@@ -66,15 +73,15 @@ static int read_process(struct search *search, struct process *process) {
 
     process->kind = process->pid == 1 ? NG_HOLDER_MANAGER : NG_HOLDER_USER;
     if (ng_proc_read(process->dir_fd, "comm", text, sizeof(text)) > 0) {
-        if (strcmp(text, "dockerd\n") == 0)
-            process->kind = NG_HOLDER_ENGINE;
         process->comm = ng_proc_utf8(search->arena, text, strcspn(text, "\n"));
         if (!process->comm)
             return -ENOMEM;
+        if (is_engine(process->comm))
+            process->kind = NG_HOLDER_ENGINE;
     }
     if (ng_proc_read(process->dir_fd, "cgroup", text, sizeof(text)) > 0 &&
         (id = ng_holders_container_id(text))) {
-        process->container_id = ng_arena_strndup(search->arena, id, CONTAINER_ID_LEN);
+        process->container_id = ng_arena_strndup(search->arena, id, NG_CONTAINER_ID_LEN);
         if (!process->container_id)
             return -ENOMEM;
     }
@@ -108,17 +115,20 @@ static int take_socket(struct search *search, struct process *process, uint64_t 
 }
 
 /* Goes through the open files of one process; one that ends meanwhile has none. */
-static int search_process(struct search *search, struct process *process) {
-    int fd = openat(process->dir_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static int search_process(uint32_t pid, int process_fd, void *context) {
+    struct search *search = context;
+    struct process process = {.pid = pid, .dir_fd = process_fd};
+    int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *files = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *file;
     int r = 0;
 
     if (!files) {
-        if (fd < 0)
-            return 0;
-        close(fd);
-        return -ENOMEM;
+        bool no_memory = fd >= 0 && errno == ENOMEM; /* else it has ended meanwhile */
+
+        if (fd >= 0)
+            close(fd);
+        return no_memory ? -ENOMEM : 0;
     }
     while (r == 0 && search->unsettled > 0 && (file = readdir(files))) {
         static const char prefix[] = "socket:[";
@@ -128,32 +138,30 @@ static int search_process(struct search *search, struct process *process) {
         if (len < (ssize_t)sizeof(prefix) || memcmp(target, prefix, sizeof(prefix) - 1) != 0)
             continue;
         target[len] = '\0';
-        r = take_socket(search, process, strtoull(target + sizeof(prefix) - 1, NULL, 10),
+        r = take_socket(search, &process, strtoull(target + sizeof(prefix) - 1, NULL, 10),
                         atoi(file->d_name));
     }
     closedir(files);
-    return r;
+    return r ? r : search->unsettled == 0;
 }
 
-static int search_all(struct search *search) {
+int ng_holders_each_process(ng_holders_process *each, void *context) {
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
     int r = 0;
 
     if (!proc)
         return errno == ENOMEM ? -ENOMEM : 0;
-    while (r == 0 && search->unsettled > 0 && (entry = readdir(proc))) {
-        struct process process = {0};
+    while (r == 0 && (entry = readdir(proc))) {
+        int fd;
 
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
             continue;
-        process.pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        process.dir_fd =
-            openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (process.dir_fd < 0)
+        fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
             continue;
-        r = search_process(search, &process);
-        close(process.dir_fd);
+        r = each((uint32_t)strtoul(entry->d_name, NULL, 10), fd, context);
+        close(fd);
     }
     closedir(proc);
     return r;
@@ -169,5 +177,8 @@ int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t co
     for (size_t i = 0; i < count; i++)
         if (holders[i].inode != 0)
             search.unsettled++;
-    return search_all(&search);
+    if (search.unsettled == 0)
+        return 0;
+    int r = ng_holders_each_process(search_process, &search);
+    return r < 0 ? r : 0;
 }

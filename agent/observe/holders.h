@@ -6,11 +6,16 @@
 
 #include "netguard/base.h"
 
+enum {
+    NG_CONTAINER_ID_LEN = 64, /* hex digits */
+};
+
 /* What kind of process holds a socket; the higher, the more it is the one that uses it. */
 enum ng_holder_kind {
     NG_HOLDER_NONE,    /* not found, or not permitted to see */
     NG_HOLDER_MANAGER, /* pid 1, which opens sockets for services it starts on demand */
-    NG_HOLDER_ENGINE,  /* dockerd, which from 28 on opens the sockets of its docker-proxies */
+    NG_HOLDER_ENGINE, /* dockerd, which from 28 on opens the sockets of its docker-proxies, and what
+                         stays with a container: conmon, which keeps ports for it, and shims */
     NG_HOLDER_USER,
 };
 
@@ -32,6 +37,13 @@ int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t co
 /* In `holders` as sorted by ng_holders_find(); NULL: not there. */
 const struct ng_holder *ng_holders_get(const struct ng_holder *holders, size_t count,
                                        uint64_t inode);
+
+/* `process_fd` is the process's folder in /proc, open until this returns. Other than 0 ends it. */
+typedef int ng_holders_process(uint32_t pid, int process_fd, void *context);
+
+/* Calls `each` for every process, by pid; one may end at any time. What `each` returned, 0, or
+ * -ENOMEM. */
+int ng_holders_each_process(ng_holders_process *each, void *context) _must_check_;
 
 /* The container of a process with this /proc/PID/cgroup text: the first run of exactly 64 hex
  * digits in a path; NULL: none. The result points into `cgroup`. */

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/netfilter/ipset/ip_set.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 
 #include "agent/observe/bpf.h"
+#include "agent/observe/container_sockets.h"
 #include "agent/observe/docker.h"
 #include "agent/observe/engine_socket.h"
 #include "agent/observe/ipsec.h"
@@ -27,6 +29,8 @@ struct observation {
     struct ng_world *world;
     struct ng_gap *gaps;
     size_t n_gaps, gaps_capacity;
+    struct ng_engine *engines;
+    size_t n_engines, engines_capacity;
 };
 
 /* Takes over `reason`, a string of the world's arena, or NULL when there was no memory for it. */
@@ -63,12 +67,15 @@ static int gap_for(struct observation *observation, const char *source, int code
 static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked) {
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
-    struct ng_engine *engine = ng_arena_alloc(world->arena, 1, sizeof(*engine));
-    int r = engine ? ng_docker_observe(world->arena, endpoint, NULL, engine, &error) : -ENOMEM;
+    struct ng_engine engine, *place;
+    int r = ng_docker_observe(world->arena, endpoint, NULL, &engine, &error);
 
     if (r == 0) {
-        world->engines = engine;
-        world->n_engines = 1;
+        place = NG_ARENA_APPEND(world->arena, observation->engines, observation->n_engines,
+                                observation->engines_capacity);
+        if (!place)
+            return -ENOMEM;
+        *place = engine;
         return 0;
     }
     /* Whoever did not ask for an engine may not have one, but its socket's file be left. */
@@ -79,13 +86,12 @@ static int observe_engine_at(struct observation *observation, const char *endpoi
     return gap_for(observation, "docker", r, &error);
 }
 
-static int observe_engine(struct observation *observation, const char *asked_for) {
+/* Where an engine usually listens. */
+static int find_engine(struct observation *observation) {
     static const char *const paths[] = {"/run/docker.sock", "/var/run/docker.sock"};
     struct ng_world *world = observation->world;
     const char *endpoint;
 
-    if (asked_for)
-        return observe_engine_at(observation, asked_for, true);
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
         enum ng_engine_socket state = ng_engine_socket_look(paths[i]);
 
@@ -102,6 +108,37 @@ static int observe_engine(struct observation *observation, const char *asked_for
     }
     world->no_engine = "unix:///run/docker.sock";
     return 0;
+}
+
+/* The same socket may be told by two paths: /var/run is /run. */
+static bool same_endpoint(const char *a, const char *b) {
+    static const char scheme[] = "unix://";
+    const size_t len = sizeof(scheme) - 1;
+    struct stat x, y;
+
+    if (strcmp(a, b) == 0)
+        return true;
+    return strncmp(a, scheme, len) == 0 && strncmp(b, scheme, len) == 0 && stat(a + len, &x) == 0 &&
+           stat(b + len, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int observe_engines(struct observation *observation,
+                           const struct ng_observe_options *options) {
+    int r = 0;
+
+    if (options->n_endpoints == 0)
+        r = find_engine(observation);
+    for (size_t i = 0; r == 0 && i < options->n_endpoints; i++) {
+        bool again = false;
+
+        for (size_t k = 0; k < i; k++)
+            again = again || same_endpoint(options->endpoints[k], options->endpoints[i]);
+        if (!again)
+            r = observe_engine_at(observation, options->endpoints[i], true);
+    }
+    observation->world->engines = observation->engines;
+    observation->world->n_engines = observation->n_engines;
+    return r;
 }
 
 /* -- the kernel ---------------------------------------------------------------------- */
@@ -241,11 +278,12 @@ static int observe_host(struct ng_world *world) {
     return world->host ? 0 : -ENOMEM;
 }
 
-/* The engine first: what it has started by then has its rules and sockets. */
-static int observe_all(struct observation *observation, const char *docker_endpoint) {
+/* The engines first: what they have started by then has its rules and sockets. */
+static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
     int r = observe_host(observation->world);
 
-    r = r ? r : observe_engine(observation, docker_endpoint);
+    r = r ? r : observe_engines(observation, options);
+    r = r ? r : ng_container_sockets_read(observation->world);
     r = r ? r : observe_links(observation);
     r = r ? r : observe_routes(observation);
     r = r ? r : observe_sockets(observation);
@@ -272,7 +310,7 @@ int ng_observe(const struct ng_observe_options *options, struct ng_world **ret_w
     observation.world = ng_arena_alloc(arena, 1, sizeof(*observation.world));
     if (observation.world) {
         observation.world->arena = arena;
-        r = observe_all(&observation, options->docker_endpoint);
+        r = observe_all(&observation, options);
     } else {
         r = -ENOMEM;
     }

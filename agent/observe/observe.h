@@ -5,9 +5,10 @@
 #include "netguard/world.h"
 
 struct ng_observe_options {
-    /* "unix:///path" or "tcp://host:port"; NULL: look where an engine usually listens, and
-     * find nothing wrong with there being none. */
-    const char *docker_endpoint;
+    /* Of the engines: "unix:///path" or "tcp://host:port". None: look where an engine usually
+     * listens, and find nothing wrong with there being none. */
+    const char *const *endpoints;
+    size_t n_endpoints;
 };
 
 /* Observes this host as it is now and changes nothing on it. What cannot be read becomes a

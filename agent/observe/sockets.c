@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
@@ -94,6 +95,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
 
 struct reading {
     struct ng_sockets *sockets;
+    struct ng_netlink *netlink; /* NULL: not open yet, or closed after a failure */
     uint8_t proto;
     size_t count_before; /* sockets there already, of other protocols */
 };
@@ -104,8 +106,7 @@ static int take_socket(const struct nlmsghdr *message, void *context) {
     return ng_sockets_decode(reading->sockets, reading->proto, message);
 }
 
-static int dump_family(struct ng_netlink *netlink, struct reading *reading, uint8_t family,
-                       struct ng_error *error) {
+static int dump_family(struct reading *reading, uint8_t family, struct ng_error *error) {
     union {
         struct nlmsghdr message;
         uint8_t room[128];
@@ -118,41 +119,85 @@ static int dump_family(struct ng_netlink *netlink, struct reading *reading, uint
     body->sdiag_family = family;
     body->sdiag_protocol = reading->proto;
     body->idiag_states = 1u << (reading->proto == NG_UDP ? TCP_CLOSE : TCP_LISTEN);
-    return ng_netlink_dump(netlink, &request.message, "sockets", take_socket, reading, error);
+    return ng_netlink_dump(reading->netlink, &request.message, "sockets", take_socket, reading,
+                           error);
 }
 
-/* Whether the kernel would load a module, or could only refuse, if it were asked. */
-static bool diag_is_absent(uint8_t proto) {
-    const char *module = proto == NG_TCP ? "tcp_diag" : proto == NG_UDP ? "udp_diag" : "sctp_diag";
+static const struct {
+    uint8_t number;
+    const char *module; /* which answers for it in sock_diag */
+} protos[NG_SOCKETS_PROTOS] = {
+    {NG_TCP, "tcp_diag"},
+    {NG_UDP, "udp_diag"},
+    {NG_SCTP, "sctp_diag"},
+};
 
-    return ng_proc_lacks_module("inet_diag") || ng_proc_lacks_module(module);
+struct ng_sockets_ways ng_sockets_ways(void) {
+    struct ng_sockets_ways ways = {0};
+    bool sctp = access("/proc/net/sctp/eps", F_OK) == 0;
+    bool asked = !ng_proc_lacks_module("inet_diag");
+
+    for (size_t i = 0; i < ARRAY_SIZE(protos); i++) {
+        if (protos[i].number == NG_SCTP && !sctp)
+            continue;
+        ways.by_proto[i] =
+            asked && !ng_proc_lacks_module(protos[i].module) ? NG_SOCKETS_DIAG : NG_SOCKETS_FILES;
+    }
+    return ways;
+}
+
+struct ng_sockets_ways ng_sockets_files(struct ng_sockets_ways ways) {
+    for (size_t i = 0; i < ARRAY_SIZE(protos); i++)
+        if (ways.by_proto[i] == NG_SOCKETS_DIAG)
+            ways.by_proto[i] = NG_SOCKETS_FILES;
+    return ways;
 }
 
 static int read_diag(void *context, struct ng_error *error) {
     static const uint8_t families[] = {AF_INET, AF_INET6};
     struct reading *reading = context;
-    _cleanup_(ng_netlink_closep) struct ng_netlink *netlink = NULL;
-    int r = ng_netlink_open(NETLINK_SOCK_DIAG, SOURCE, &netlink, error);
+    int r = 0;
 
     reading->sockets->count = reading->count_before;
+    if (!reading->netlink)
+        r = ng_netlink_open(NETLINK_SOCK_DIAG, SOURCE, &reading->netlink, error);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
-        r = dump_family(netlink, reading, families[i], error);
+        r = dump_family(reading, families[i], error);
+    if (r < 0) {
+        ng_netlink_close(reading->netlink);
+        reading->netlink = NULL;
+    }
     return r;
 }
 
-static int read_proto(struct ng_sockets *sockets, uint8_t proto, struct ng_error *error) {
-    struct reading reading = {.sockets = sockets, .proto = proto, .count_before = sockets->count};
+static int read_proto(struct reading *reading, enum ng_sockets_way way, int process_fd,
+                      struct ng_error *error) {
     struct ng_error refused = {0};
     int r;
 
-    if (diag_is_absent(proto))
-        return ng_sockets_proc_read(sockets, proto, error);
-    r = ng_netlink_settle(read_diag, &reading, SOURCE, "sockets", &refused);
+    if (way == NG_SOCKETS_FILES)
+        return ng_sockets_proc_read(reading->sockets, reading->proto, process_fd, error);
+    reading->count_before = reading->sockets->count;
+    r = ng_netlink_settle(read_diag, reading, SOURCE, "sockets", &refused);
     if (r == -ENOENT || r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EINVAL) {
-        sockets->count = reading.count_before;
-        return ng_sockets_proc_read(sockets, proto, error);
+        reading->sockets->count = reading->count_before;
+        return ng_sockets_proc_read(reading->sockets, reading->proto, process_fd, error);
     }
     return r < 0 ? ng_error_set(error, r, SOURCE, "%s", refused.message) : 0;
+}
+
+int ng_sockets_collect(struct ng_sockets *sockets, const struct ng_sockets_ways *ways,
+                       int process_fd, struct ng_error *error) {
+    struct reading reading = {.sockets = sockets};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protos); i++) {
+        reading.proto = protos[i].number;
+        if (ways->by_proto[i] != NG_SOCKETS_ABSENT)
+            r = read_proto(&reading, ways->by_proto[i], process_fd, error);
+    }
+    ng_netlink_close(reading.netlink);
+    return r;
 }
 
 /* -- who holds them ------------------------------------------------------------------ */
@@ -184,16 +229,19 @@ static int attribute(struct ng_sockets *sockets) {
 }
 
 int ng_sockets_read(struct ng_world *world, size_t *ret_unsure, struct ng_error *error) {
+    const struct ng_sockets_ways ways = ng_sockets_ways();
     struct ng_sockets sockets = {.arena = world->arena};
     struct ng_listener *listeners;
     size_t unsure = 0;
-    int r;
+    int process_fd, r;
 
-    r = read_proto(&sockets, NG_TCP, error);
-    if (r == 0)
-        r = read_proto(&sockets, NG_UDP, error);
-    if (r == 0 && access("/proc/net/sctp/eps", F_OK) == 0)
-        r = read_proto(&sockets, NG_SCTP, error);
+    process_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (process_fd < 0) {
+        r = -errno;
+        return ng_error_set(error, r, SOURCE, "cannot open /proc/self: %s", strerror(-r));
+    }
+    r = ng_sockets_collect(&sockets, &ways, process_fd, error);
+    close(process_fd);
     if (r < 0)
         return r;
 

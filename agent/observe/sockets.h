@@ -14,7 +14,22 @@
 int ng_sockets_read(struct ng_world *world, size_t *ret_unsure,
                     struct ng_error *error) _must_check_;
 
-/* -- what the readers of sock_diag and of /proc/net have in common ------------------- */
+/* -- the sockets of a network namespace ---------------------------------------------- */
+
+enum ng_sockets_way {
+    NG_SOCKETS_ABSENT, /* the kernel does not have the protocol */
+    NG_SOCKETS_FILES,  /* /proc/PID/net: to ask sock_diag could load a module */
+    NG_SOCKETS_DIAG,
+};
+
+enum {
+    NG_SOCKETS_PROTOS = 3, /* TCP, UDP, SCTP */
+};
+
+/* How this machine tells of its sockets, the same in all its network namespaces. */
+struct ng_sockets_ways {
+    enum ng_sockets_way by_proto[NG_SOCKETS_PROTOS];
+};
 
 struct ng_socket {
     struct ng_listener listener;
@@ -32,6 +47,17 @@ struct ng_sockets {
 /* Appends a socket, an IPv4 address inside an IPv6 one as what it is: such a socket takes IPv4
  * only. 0 or -ENOMEM. */
 int ng_sockets_add(struct ng_sockets *sockets, struct ng_socket socket) _must_check_;
+
+struct ng_sockets_ways ng_sockets_ways(void);
+
+/* The same without sock_diag. */
+struct ng_sockets_ways ng_sockets_files(struct ng_sockets_ways ways);
+
+/* Appends all sockets of one network namespace, without their holders. sock_diag tells of the
+ * calling thread's, the files of the one that the process with this folder in /proc is in: it is
+ * for the caller to see to it that both are the same. */
+int ng_sockets_collect(struct ng_sockets *sockets, const struct ng_sockets_ways *ways,
+                       int process_fd, struct ng_error *error) _must_check_;
 
 /* Appends the sockets that a message of sock_diag for protocol `proto` tells of; nothing for
  * one that takes nothing from outside. -EBADMSG, -ENOMEM. */

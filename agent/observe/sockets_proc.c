@@ -2,6 +2,7 @@
 #include "agent/observe/sockets_proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -72,18 +73,21 @@ int ng_sockets_proc_decode_sctp(struct ng_sockets *sockets, const char *line) {
     return r;
 }
 
-static int read_file(struct ng_sockets *sockets, uint8_t proto, const char *path,
+static int read_file(struct ng_sockets *sockets, uint8_t proto, int process_fd, const char *path,
                      struct ng_error *error) {
-    FILE *file = fopen(path, "re");
+    int fd = openat(process_fd, path, O_RDONLY | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     char *line = NULL;
     size_t capacity = 0;
     int r = 0;
 
-    if (!file && errno == ENOENT)
+    if (fd < 0 && errno == ENOENT)
         return 0;
     if (!file) {
         r = -errno;
-        return ng_error_set(error, r, SOURCE, "cannot read %s: %s", path, strerror(-r));
+        if (fd >= 0)
+            close(fd);
+        return ng_error_set(error, r, SOURCE, "cannot read /proc/%s: %s", path, strerror(-r));
     }
     while (r == 0 && getline(&line, &capacity, file) > 0)
         r = proto == NG_SCTP ? ng_sockets_proc_decode_sctp(sockets, line)
@@ -92,18 +96,20 @@ static int read_file(struct ng_sockets *sockets, uint8_t proto, const char *path
         r = -EIO;
     free(line);
     fclose(file);
-    return r < 0 ? ng_error_set(error, r, SOURCE, "cannot read %s: %s", path, strerror(-r)) : 0;
+    return r < 0 ? ng_error_set(error, r, SOURCE, "cannot read /proc/%s: %s", path, strerror(-r))
+                 : 0;
 }
 
-int ng_sockets_proc_read(struct ng_sockets *sockets, uint8_t proto, struct ng_error *error) {
+int ng_sockets_proc_read(struct ng_sockets *sockets, uint8_t proto, int process_fd,
+                         struct ng_error *error) {
     int r;
 
     if (proto == NG_SCTP)
-        return read_file(sockets, proto, "/proc/net/sctp/eps", error);
-    r = read_file(sockets, proto, proto == NG_TCP ? "/proc/net/tcp" : "/proc/net/udp", error);
+        return read_file(sockets, proto, process_fd, "net/sctp/eps", error);
+    r = read_file(sockets, proto, process_fd, proto == NG_TCP ? "net/tcp" : "net/udp", error);
     if (r < 0)
         return r;
-    return read_file(sockets, proto, proto == NG_TCP ? "/proc/net/tcp6" : "/proc/net/udp6", error);
+    return read_file(sockets, proto, process_fd, proto == NG_TCP ? "net/tcp6" : "net/udp6", error);
 }
 
 /* A copy of another process's descriptor, if it is still the socket that it was. */

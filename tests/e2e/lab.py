@@ -4,9 +4,11 @@
 Needs nothing beyond Python 3.11 and its standard library. The binary under test is
 named by NETGUARD in the environment; without it, that of the build directory is taken.
 """
+import concurrent.futures
 import contextlib
 import ctypes
 import errno
+import http.client
 import ipaddress
 import json
 import os
@@ -26,6 +28,9 @@ HOST4, HOST6 = "192.0.2.1", "2001:db8:1::1"  # the engine's host, as the outside
 LINK = "eth0"  # the host's interface to the outside
 ANY = {4: "0.0.0.0", 6: "::"}
 EVERYBODY = {4: ["0.0.0.0/0"], 6: ["::/0"]}
+# Whom the kernel carries over to another link: everybody but IPv6's link-local sources.
+CARRIED = {4: EVERYBODY[4], 6: [str(network) for network in sorted(
+    ipaddress.ip_network("::/0").address_exclude(ipaddress.ip_network("fe80::/10")))]}  # fmt: skip
 
 # An answer inside the lab takes well under a millisecond, unless the machine is busy. A port
 # counts as closed when it stays silent for SILENCE_S.
@@ -171,27 +176,54 @@ class Engine:
         """Run a command where the engine runs, with the tools of its own Debian suite."""
         return lab("engine", "sh", self.name, *command).strip()
 
+    def net(self, *command):
+        """Run one of this machine's commands in the engine's network."""
+        return lab("engine", "net", self.name, *command).strip()
+
     def docker(self, *arguments):
         return self.sh("docker", *arguments)
 
     def inspect(self, container, template):
         return self.docker("inspect", "-f", template, container)
 
-    def run(self, name, *options, serve=()):
+    def api(self, path):
+        """What the engine answers, sooner than its client would start."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(self.socket)
+            asked = http.client.HTTPConnection("engine")
+            asked.sock = sock
+            asked.request("GET", path)
+            answer = asked.getresponse()
+            same(answer.status, 200, f"status of {path}")
+            return json.load(answer)
+
+    def netns(self, container):
+        """The network namespace that it is in."""
+        return f"/proc/{self.api(f'/containers/{container}/json')['State']['Pid']}/ns/net"
+
+    def networks(self, container):
+        """Those that it is on, by name."""
+        return self.api(f"/containers/{container}/json")["NetworkSettings"]["Networks"]
+
+    def address(self, container, network="bridge", family=4):
+        network = self.networks(container)[network]
+        return network["IPAddress" if family == 4 else "GlobalIPv6Address"]
+
+    def run(self, name, *options, serve=(), within=False):
         """Start a container that answers with its name, and wait until it does.
 
         Asked from the host, at its own address: so a port that is silent from outside is
         closed and not unattended, and the bridge knows its neighbour. As long as it does
-        not, an open port looks closed."""
+        not, an open port looks closed. Where the host has no way to it, `within` itself."""
         self.docker("run", "-d", "--name", name, "-v", "/usr:/usr:ro", *options,
                     "lab", name, *serve)  # fmt: skip
-        addresses = self.inspect(
-            name, "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
-        ).split()
+        addresses = [
+            network[key] for network in self.networks(name).values()
+            for key in ("IPAddress", "GlobalIPv6Address") if network[key]
+        ]  # fmt: skip
         places = [(self.host, address) for address in addresses]
-        if not places:  # in the host's or another container's network
-            pid = self.inspect(name, "{{.State.Pid}}")
-            places = [(f"/proc/{pid}/ns/net", "127.0.0.1")]
+        if within or not places:  # or in the host's or another container's network
+            places = [(self.netns(name), "127.0.0.1")]
         for netns, address in places:
             for spec in serve:
                 port, _, proto = str(spec).partition("/")
@@ -211,12 +243,32 @@ class Engine:
         same(ask(self.out, address, port, proto, source, wait_s), answer,
              f"the answer to {source or 'a packet'} for {address} {port}/{proto}")  # fmt: skip
 
-    def netguard(self, *arguments):
+    def prove(self, answers, netns=None):
+        """`expect` of many at once: so silence is waited for no longer than once.
+
+        `answers`: (address, port) or (address, port, proto) to the answer; from `netns`, else
+        the outside host."""
+        def answer(place):
+            wait_s = SILENCE_S if answers[place] is None else PATIENCE_S
+            return ask(netns or self.out, *place, wait_s=wait_s)
+
+        with concurrent.futures.ThreadPoolExecutor(len(answers)) as pool:
+            same(dict(zip(answers, pool.map(answer, answers))), answers, "answers")
+
+    def netguard(self, *arguments, stdin=None):
         """Run netguard on the engine's host, as its administrator would."""
-        return netguard(*arguments, "--docker", f"unix://{self.socket}", netns=self.host)
+        return netguard(*arguments, "--docker", f"unix://{self.socket}", netns=self.host,
+                        stdin=stdin)  # fmt: skip
 
     def check(self, *arguments):
         return Report(self.netguard("check", "--format", "json", *arguments))
+
+    def questions(self, command, questions):
+        """What `trace` or `reach` says to each."""
+        lines = "".join(json.dumps(question) + "\n" for question in questions)
+        done = self.netguard(command, stdin=lines)
+        same((done.returncode, done.stderr), (0, ""), f"status and diagnostics of {command}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def agree(self, name, address, port, proto="tcp", *, reachable, answer=None, published=None,
               kind="published", sources=None):  # fmt: skip
@@ -238,11 +290,12 @@ class Engine:
 # -- netguard's word -------------------------------------------------------------------------
 
 
-def netguard(*arguments, netns, prefix=(), binary=NETGUARD):
+def netguard(*arguments, netns, prefix=(), binary=NETGUARD, stdin=None):
     """Run netguard; a sanitizer's or a signal's end is never a result."""
     command = ["nsenter", f"--net={netns}", *prefix, binary, *map(str, arguments)]
     env = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
-    done = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd="/", env=env, input=stdin, capture_output=True, text=True,
+                          timeout=60)  # fmt: skip
     if done.returncode not in (0, 1, 2, 3):
         raise AssertionError(f"netguard ended with {done.returncode}: {done.stderr}")
     return done
@@ -280,6 +333,24 @@ class Report:
         found = [r for r in exposure["reach"] if (r["zone"], r["interface"]) == ("public", LINK)]
         same(len(found), 1, f"number of answers for public on {LINK} in {exposure['reach']}")
         return found[0]
+
+    def own_address(self, name, address, port, proto="tcp", *, reachable, kind="direct",
+                    sources=None):  # fmt: skip
+        """Demand what it says of a container's own address, which is told where anybody from
+        outside gets there. `sources`: those that do, where not all do."""
+        found = self.of(name, kind=kind, container_addr=address, container_port=port, proto=proto)
+        reaches = [self.public(exposure) for exposure in found]
+        verdicts = [reach["verdict"] for reach in reaches]
+        what = f"verdicts about {name}, {address} {port}/{proto}"
+        if not reachable:
+            return same(set(verdicts) - {"blocked"}, set(), what)
+        same(verdicts, ["partly" if sources else "reachable"], what)
+        family = ipaddress.ip_address(address).version
+        same([(e["host_addr"], e["host_port"], e["family"]) for e in found],
+             [(None, None, "ip" if family == 4 else "ip6")],
+             "host address, host port and family")  # fmt: skip
+        sources = sources or (EVERYBODY if kind == "l2" else CARRIED)[family]
+        same((reaches[0]["sources"], reaches[0]["unsure"]), (sources, []), "sources and unsure")
 
     def findings(self, exposure=None):
         """The open ones, of one exposure or all."""

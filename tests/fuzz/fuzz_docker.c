@@ -53,6 +53,9 @@ static void check_containers(const struct ng_container *containers, size_t count
             assert(c->endpoints[j].network && c->endpoints[j].network_id);
         for (size_t j = 0; j < c->n_links; j++)
             assert(c->links[j].to[0] && c->links[j].alias);
+        for (size_t j = 0; j < c->n_exposed; j++)
+            assert(c->exposed[j].port &&
+                   (j == 0 || c->exposed[j - 1].proto <= c->exposed[j].proto));
         check_published(c->published, c->n_published);
     }
 }
@@ -74,42 +77,91 @@ static void fuzz_version(const uint8_t *data, size_t size) {
 static void fuzz_info(const uint8_t *data, size_t size) {
     struct ng_arena *arena = ng_arena_new();
     struct ng_docker_body body = copy_of(data, size);
-    struct ng_docker_info info;
+    struct ng_engine engine = {0};
     struct ng_error error = {0};
-    int r = ng_docker_decode_info(arena, body, &info, &error);
+    int r = ng_docker_decode_info(arena, body, &engine, &error);
     free(body.bytes);
     check_result(r, &error);
-    assert(r < 0 || info.name);
+    assert((r == 0) == (engine.name != NULL));
+    assert(!engine.manager || engine.swarm);
+    for (size_t i = 0; i < engine.n_open_apis; i++)
+        assert(engine.open_apis[i].port && engine.open_apis[i].addr.family);
+    for (size_t i = 0; i < engine.n_insecure_registries; i++)
+        assert(engine.insecure_registries[i].name[0]);
     ng_arena_free(arena);
 }
 
+/* As the answer about the first container of an answer that is a list, and of one of our own. */
+static void fuzz_inspect(struct ng_arena *arena, const uint8_t *data, size_t size,
+                         struct ng_container *containers, size_t count) {
+    struct ng_docker_body body = copy_of(data, size);
+    struct ng_error error = {0};
+    int r = ng_docker_decode_inspect(arena, body, containers, count, &containers[0], &error);
+    free(body.bytes);
+    check_result(r, &error);
+    check_containers(containers, count);
+}
+
 static void fuzz_containers(const uint8_t *data, size_t size, struct ng_docker_api spoken) {
+    static char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    struct ng_container own = {.id = id, .name = "own", .image = "", .network_mode = ""};
     struct ng_arena *arena = ng_arena_new();
     struct ng_docker_body body = copy_of(data, size);
-    const struct ng_container *containers;
-    size_t count;
+    struct ng_container *containers;
+    size_t count = 0;
     struct ng_error error = {0};
     int r = ng_docker_decode_containers(arena, body, spoken, &containers, &count, &error);
     free(body.bytes); /* nothing decoded may point into it */
     check_result(r, &error);
     if (r == 0)
         check_containers(containers, count);
+    if (count > 0)
+        fuzz_inspect(arena, data, size, containers, count);
+    fuzz_inspect(arena, data, size, &own, 1);
     ng_arena_free(arena);
 }
 
-static void fuzz_networks(const uint8_t *data, size_t size) {
+static void fuzz_networks(const uint8_t *data, size_t size, bool podman) {
     struct ng_arena *arena = ng_arena_new();
     struct ng_docker_body body = copy_of(data, size);
     const struct ng_network *networks;
     size_t count = 0;
     struct ng_error error = {0};
-    int r = ng_docker_decode_networks(arena, body, &networks, &count, &error);
+    int r = ng_docker_decode_networks(arena, body, podman, &networks, &count, &error);
     free(body.bytes);
     check_result(r, &error);
     for (size_t i = 0; i < count; i++) {
         assert(networks[i].id && networks[i].name && networks[i].driver);
         assert(i == 0 || strcmp(networks[i - 1].name, networks[i].name) <= 0);
     }
+    ng_arena_free(arena);
+}
+
+/* The protocol is told by a manager alone. */
+static void check_services(const struct ng_service *services, size_t count, bool manager) {
+    for (size_t i = 0; i < count; i++) {
+        const struct ng_service *s = &services[i];
+        assert(s->name && strlen(s->name) <= 255 && s->n_ports > 0);
+        assert(i == 0 || strcmp(s[-1].name, s->name) <= 0);
+        for (size_t j = 0; j < s->n_ports; j++) {
+            assert(s->ports[j].port && (s->ports[j].proto != 0) == manager);
+            assert(j == 0 || s->ports[j - 1].proto <= s->ports[j].proto);
+        }
+    }
+}
+
+static void fuzz_services(const uint8_t *data, size_t size, bool manager) {
+    struct ng_arena *arena = ng_arena_new();
+    struct ng_docker_body body = copy_of(data, size);
+    const struct ng_service *services;
+    size_t count = 0;
+    struct ng_error error = {0};
+    int r = manager ? ng_docker_decode_services(arena, body, &services, &count, &error)
+                    : ng_docker_decode_ingress(arena, body, NULL, 0, &services, &count, &error);
+    free(body.bytes);
+    check_result(r, &error);
+    if (r == 0)
+        check_services(services, count, manager);
     ng_arena_free(arena);
 }
 
@@ -127,7 +179,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_info(data, size);
     fuzz_containers(data, size, (struct ng_docker_api){1, 24});
     fuzz_containers(data, size, (struct ng_docker_api){1, 52});
-    fuzz_networks(data, size);
+    fuzz_networks(data, size, false);
+    fuzz_networks(data, size, true);
+    fuzz_services(data, size, true);
+    fuzz_services(data, size, false);
     fuzz_error_message(data, size);
     return 0;
 }

@@ -357,6 +357,22 @@ def test_sockets(world):
         assert listener["process"] == read(f"/proc/{listener['pid']}/comm").rstrip("\n"), listener
 
 
+def test_kernel_sockets(_):
+    """The data path of an overlay network belongs to no process, and takes packets all the same."""
+    done = subprocess.run(["ip", "link", "add", "vx", "type", "vxlan", "id", "7", "dstport", "4789",
+                           "dev", "v1"], stderr=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        return "no VXLAN here"
+    try:
+        run("ip", "link", "set", "vx", "up")
+        found = [s for s in snapshot()["listeners"] if s["port"] == 4789]
+    finally:
+        run("ip", "link", "delete", "vx")
+    assert [(s["proto"], s["addr"], s["pid"], s["process"], s["container_id"]) for s in found] == [
+        ("udp", "0.0.0.0", 0, None, None)], found
+    return None
+
+
 # -- nf_tables -----------------------------------------------------------------------------------
 
 NEWTABLE, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWOBJ = 0, 3, 6, 9, 12, 18
@@ -659,10 +675,10 @@ def test_legacy_tables(_):
 
 
 TESTS = [test_no_engine, test_links, test_sysctls, test_more_sysctls, test_addresses, test_routes,
-         test_more_routes, test_rules, test_sockets, test_ruleset, test_elements, test_same_bytes, test_big_ruleset,
-         test_changing_ruleset, test_without_privilege,
-         test_stale_engine, test_forbidden_engine, test_sleeping_engine, test_xdp,
-         test_legacy_tables]
+         test_more_routes, test_rules, test_sockets, test_kernel_sockets, test_ruleset,
+         test_elements, test_same_bytes, test_big_ruleset, test_changing_ruleset,
+         test_without_privilege, test_stale_engine, test_forbidden_engine, test_sleeping_engine,
+         test_xdp, test_legacy_tables]
 
 
 def inside():

@@ -27,6 +27,9 @@ static void containers_are_known_by_their_cgroup(void **state) {
         {"0::/docker/" ID "\n", "\n"},
         {"0::/system.slice/docker-" ID ".scope\n", ".scope\n"},
         {"0::/machine.slice/libpod-" ID ".scope/container\n", ".scope/container\n"},
+        {"0::/machine.slice/libpod-conmon-" ID ".scope\n", ".scope\n"},
+        {"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope\n",
+         ".scope\n"},
         {"12:pids:/docker/" ID "\n11:cpu:/docker/" ID "\n", "\n11:cpu:/docker/" ID "\n"},
         {"0::/docker/" ID, ""},
         {"0::/docker/" ID "/docker/f" ID "\n", "/docker/f" ID "\n"},
@@ -120,6 +123,39 @@ static void the_process_that_uses_a_socket_counts(void **state) {
     ng_arena_free(arena);
 }
 
+/* What stays with a container holds its ports as long as nobody else does. */
+static void monitors_count_when_they_are_alone(void **state) {
+    static const char *const names[] = {"conmon", "containerd-shim-runc-v2"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct ng_arena *arena = ng_arena_new();
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0), pipe_fds[2];
+        struct ng_holder holder;
+        struct stat status;
+        pid_t child;
+
+        assert_int_equal(fstat(fd, &status), 0);
+        prctl(PR_SET_NAME, names[i]);
+        holder = find(arena, status.st_ino);
+        assert_int_equal(holder.kind, NG_HOLDER_ENGINE);
+        assert_int_equal(holder.pid, getpid());
+        assert_memory_equal(holder.process, names[i], strlen(holder.process));
+
+        child = fork_holder("nginx", pipe_fds);
+        holder = find(arena, status.st_ino);
+        assert_int_equal(holder.pid, child);
+        assert_string_equal(holder.process, "nginx");
+
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        close(pipe_fds[0]);
+        close(pipe_fds[1]);
+        close(fd);
+        ng_arena_free(arena);
+    }
+}
+
 static void nobody_holds_what_is_closed(void **state) {
     struct ng_arena *arena = ng_arena_new();
     struct ng_holder holder = {.inode = 1};
@@ -169,6 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(containers_are_known_by_their_cgroup),
         cmocka_unit_test(the_process_that_uses_a_socket_counts),
+        cmocka_unit_test(monitors_count_when_they_are_alone),
         cmocka_unit_test(nobody_holds_what_is_closed),
         cmocka_unit_test(listening_unix_sockets_are_told),
     };

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "agent/print/print.h"
+#include "tests/unit/fixture_engines.h"
 #include "tests/unit/fixture_result.h"
 
 static char *print_text(const struct ng_result *result) {
@@ -60,9 +61,9 @@ static void assert_json(const json_t *value, const char *expected) {
 
 static void test_top(void **state) {
     (void)state;
-    static const char *const keys[] = {"schema",   "host",    "time",     "complete",
-                                       "gaps",     "engines", "backends", "exposures",
-                                       "findings", "summary", NULL};
+    static const char *const keys[] = {"schema", "host",     "time",     "complete",
+                                       "gaps",   "engines",  "backends", "exposures",
+                                       "links",  "findings", "summary",  NULL};
     static const char *const both[] = {"nf_tables", "iptables-legacy"};
     struct ng_result result = fixture_result();
     result.backends = (struct ng_strings){both, ARRAY_SIZE(both)};
@@ -75,8 +76,12 @@ static void test_top(void **state) {
     assert_string_equal(text_of(document, "time"), "2026-10-03T14:02:11Z");
     assert_json(json_object_get(document, "complete"), "true");
     assert_json(json_object_get(document, "gaps"), "[]");
+    assert_json(json_object_get(document, "links"), "[]");
     assert_json(json_object_get(document, "engines"),
-                "[{\"endpoint\":\"unix:///var/run/docker.sock\",\"version\":\"20.10.24\"}]");
+                "[{\"endpoint\":\"unix:///var/run/docker.sock\",\"product\":\"Docker\","
+                "\"version\":\"20.10.24\",\"api_version\":\"1.41\",\"name\":\"web-1\","
+                "\"firewall_backend\":null,\"rootless\":false,\"userns\":false,\"swarm\":null,"
+                "\"open_apis\":[],\"insecure_registries\":[],\"networks\":[]}]");
     assert_json(json_object_get(document, "summary"),
                 "{\"exposures\":8,\"findings\":3,\"by_severity\":{\"critical\":2,\"high\":1}}");
     json_decref(document);
@@ -95,7 +100,7 @@ static void test_exposure(void **state) {
         "\"container\":{\"id\":\"" FIXTURE_REDIS_ID "\",\"name\":\"redis\",\"image\":\"redis:7\","
         "\"service\":null,\"stack\":null,\"networks\":[\"bridge\"]},"
         "\"container_addr\":\"172.17.0.2\",\"container_port\":6379,\"process\":null,"
-        "\"paths\":[\"dnat\"],"
+        "\"role\":null,\"verified\":null,\"paths\":[\"dnat\"],"
         "\"reach\":[{\"zone\":\"public\",\"interface\":\"eth0\",\"verdict\":\"reachable\","
         "\"sources\":[\"0.0.0.0/0\"],\"source_ports\":null,"
         "\"decided_by\":{\"table\":\"ip filter\",\"chain\":\"DOCKER\",\"handle\":12,\"rule\":"
@@ -156,6 +161,179 @@ static void test_partly_and_unknown(void **state) {
     json_decref(document);
 }
 
+/* -- engines and what is their own --------------------------------------------------- */
+
+/* Those of its members that `keys` name. */
+static void assert_members(const json_t *object, const char *const *keys, const char *expected) {
+    json_t *some = json_object();
+
+    for (; *keys; keys++)
+        assert_int_equal(json_object_set(some, *keys, json_object_get(object, *keys)), 0);
+    assert_json(some, expected);
+    json_decref(some);
+}
+
+static void test_kinds(void **state) {
+    (void)state;
+    static const char *const keys[] = {"kind",           "proto",          "host_addr", "host_port",
+                                       "container_addr", "container_port", "paths",     NULL};
+    static const struct {
+        size_t which;
+        const char *expected;
+    } cases[] = {
+        {FIXTURE_X_INGRESS,
+         "{\"kind\":\"ingress\",\"proto\":\"tcp\",\"host_addr\":\"0.0.0.0\",\"host_port\":8080,"
+         "\"container_addr\":null,\"container_port\":80,\"paths\":[\"dnat\",\"ipvs\"]}"},
+        {FIXTURE_X_INGRESS_BARE,
+         "{\"kind\":\"ingress\",\"proto\":\"udp\",\"host_addr\":\"0.0.0.0\",\"host_port\":53,"
+         "\"container_addr\":null,\"container_port\":null,\"paths\":[\"dnat\",\"ipvs\"]}"},
+        {FIXTURE_X_DIRECT,
+         "{\"kind\":\"direct\",\"proto\":\"tcp\",\"host_addr\":null,\"host_port\":null,"
+         "\"container_addr\":\"172.17.0.2\",\"container_port\":6379,\"paths\":[\"route\"]}"},
+        {FIXTURE_X_CAMERA,
+         "{\"kind\":\"l2\",\"proto\":\"tcp\",\"host_addr\":null,\"host_port\":null,"
+         "\"container_addr\":\"192.0.2.50\",\"container_port\":80,\"paths\":[\"l2\"]}"},
+        {FIXTURE_X_ESP,
+         "{\"kind\":\"host\",\"proto\":\"esp\",\"host_addr\":\"0.0.0.0\",\"host_port\":null,"
+         "\"container_addr\":null,\"container_port\":null,\"paths\":[\"local\"]}"},
+    };
+    const struct ng_result result = fixture_manager_result();
+    json_t *document = print_document(&result);
+    json_t *exposures = json_object_get(document, "exposures");
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_members(json_array_get(exposures, cases[i].which), keys, cases[i].expected);
+    assert_json(json_object_get(json_array_get(exposures, FIXTURE_X_INGRESS), "container"),
+                "{\"id\":null,\"name\":\"shop_web\",\"image\":null,\"service\":\"shop_web\","
+                "\"stack\":\"shop\",\"networks\":[\"ingress\"]}");
+    json_decref(document);
+}
+
+static void test_roles(void **state) {
+    (void)state;
+    static const char *const keys[] = {"role", "verified", NULL};
+    static const struct {
+        size_t which;
+        const char *expected;
+    } cases[] = {
+        {FIXTURE_X_DIRECT, "{\"role\":null,\"verified\":null}"},
+        {FIXTURE_X_API, "{\"role\":\"docker-api\",\"verified\":null}"},
+        {FIXTURE_X_API_TLS, "{\"role\":\"docker-api-tls\",\"verified\":false}"},
+        {FIXTURE_X_MANAGEMENT, "{\"role\":\"swarm-management\",\"verified\":null}"},
+        {FIXTURE_X_GOSSIP, "{\"role\":\"swarm-gossip\",\"verified\":null}"},
+        {FIXTURE_X_DATA_PATH, "{\"role\":\"swarm-data-path\",\"verified\":null}"},
+        {FIXTURE_X_ESP, "{\"role\":\"swarm-data-path\",\"verified\":null}"},
+    };
+    struct ng_result result = fixture_manager_result();
+    json_t *document = print_document(&result);
+    json_t *exposures = json_object_get(document, "exposures");
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_members(json_array_get(exposures, cases[i].which), keys, cases[i].expected);
+    json_decref(document);
+
+    struct ng_exposure verified = fixture_e_exposures[FIXTURE_X_API_TLS];
+    verified.unverified = false;
+    result.exposures = &verified;
+    result.n_exposures = 1;
+    document = print_document(&result);
+    assert_members(json_array_get(json_object_get(document, "exposures"), 0), keys,
+                   "{\"role\":\"docker-api-tls\",\"verified\":true}");
+    json_decref(document);
+}
+
+static void test_engine(void **state) {
+    (void)state;
+    const struct ng_result result = fixture_manager_result();
+    json_t *document = print_document(&result);
+    json_t *engine = json_array_get(json_object_get(document, "engines"), 0);
+
+    assert_string_equal(text_of(engine, "product"), "Docker");
+    assert_string_equal(text_of(engine, "firewall_backend"), "iptables");
+    assert_json(json_object_get(engine, "rootless"), "false");
+    assert_json(json_object_get(engine, "userns"), "true");
+    assert_json(json_object_get(engine, "swarm"),
+                "{\"manager\":true,\"node_addr\":\"192.0.2.1\",\"data_path_port\":4789}");
+    assert_json(json_object_get(engine, "open_apis"),
+                "[{\"addr\":\"0.0.0.0\",\"port\":2375,\"tls\":false},"
+                "{\"addr\":\"192.0.2.1\",\"port\":2376,\"tls\":true}]");
+    assert_json(json_object_get(engine, "insecure_registries"), "[\"10.0.0.0/8\",\"reg:5000\"]");
+    json_decref(document);
+
+    struct ng_engine worker = fixture_manager;
+    struct ng_world world = fixture_manager_world;
+    struct ng_result other = {.world = &world};
+    worker.podman = worker.rootless = true;
+    worker.manager = worker.userns = false;
+    worker.node_addr.family = 0;
+    worker.data_path_port = 9000;
+    world.engines = &worker;
+    document = print_document(&other);
+    engine = json_array_get(json_object_get(document, "engines"), 0);
+    assert_string_equal(text_of(engine, "product"), "Podman");
+    assert_json(json_object_get(engine, "rootless"), "true");
+    assert_json(json_object_get(engine, "userns"), "false");
+    assert_json(json_object_get(engine, "swarm"),
+                "{\"manager\":false,\"node_addr\":null,\"data_path_port\":9000}");
+    json_decref(document);
+}
+
+/* Those that a container is on, and overlays. */
+static void test_networks(void **state) {
+    (void)state;
+    static const char *const names[] = {"bridge", "ingress", "lan",
+                                        "routes", "secret",  "shop_back"};
+    const struct ng_result result = fixture_manager_result();
+    json_t *document = print_document(&result);
+    json_t *engine = json_array_get(json_object_get(document, "engines"), 0);
+    json_t *networks = json_object_get(engine, "networks");
+
+    assert_int_equal(json_array_size(networks), ARRAY_SIZE(names));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_string_equal(text_of(json_array_get(networks, i), "name"), names[i]);
+    assert_json(json_array_get(networks, 0),
+                "{\"name\":\"bridge\",\"driver\":\"bridge\",\"bridge\":\"docker0\","
+                "\"parent\":null,\"internal\":false,\"ingress\":false,\"attachable\":false,"
+                "\"encrypted\":false,\"ipv6\":false,\"icc\":false,\"default_bridge\":true,"
+                "\"gateway_mode_ipv4\":\"nat\",\"gateway_mode_ipv6\":\"nat\"}");
+    assert_json(json_array_get(networks, 2),
+                "{\"name\":\"lan\",\"driver\":\"macvlan\",\"bridge\":null,"
+                "\"parent\":\"eth0\",\"internal\":false,\"ingress\":false,\"attachable\":false,"
+                "\"encrypted\":false,\"ipv6\":false,\"icc\":true,\"default_bridge\":false,"
+                "\"gateway_mode_ipv4\":\"nat\",\"gateway_mode_ipv6\":\"nat\"}");
+    assert_json(json_array_get(networks, 3),
+                "{\"name\":\"routes\",\"driver\":\"bridge\",\"bridge\":\"br-4\","
+                "\"parent\":null,\"internal\":false,\"ingress\":false,\"attachable\":false,"
+                "\"encrypted\":false,\"ipv6\":true,\"icc\":true,\"default_bridge\":false,"
+                "\"gateway_mode_ipv4\":\"nat-unprotected\",\"gateway_mode_ipv6\":\"routed\"}");
+    assert_json(json_object_get(json_array_get(networks, 1), "ingress"), "true");
+    assert_json(json_object_get(json_array_get(networks, 4), "encrypted"), "true");
+    assert_json(json_object_get(json_array_get(networks, 5), "attachable"), "true");
+    json_decref(document);
+}
+
+static void test_links(void **state) {
+    (void)state;
+    struct ng_talk talks[2] = {fixture_talks[0], fixture_talks[0]};
+    struct ng_result result = fixture_manager_result();
+
+    talks[0].n_ports = 2;
+    talks[1].n_ports = 0;
+    talks[1].alias = "store";
+    talks[1].verdict = NG_UNKNOWN;
+    talks[1].opens = false;
+    result.talks = talks;
+    result.n_talks = 2;
+    json_t *document = print_document(&result);
+    assert_json(json_object_get(document, "links"),
+                "[{\"from\":\"app\",\"to\":\"redis\",\"alias\":\"cache\","
+                "\"network\":\"bridge\",\"ports\":[\"6379/tcp\",\"16379/tcp\"],"
+                "\"verdict\":\"reachable\",\"opens\":true},"
+                "{\"from\":\"app\",\"to\":\"redis\",\"alias\":\"store\","
+                "\"network\":\"bridge\",\"ports\":[],\"verdict\":\"unknown\",\"opens\":false}]");
+    json_decref(document);
+}
+
 static void test_finding(void **state) {
     (void)state;
     const struct ng_result result = fixture_result();
@@ -178,7 +356,7 @@ static void test_one_element_a_line(void **state) {
 
     for (const char *p = text; *p; p++)
         lines += *p == '\n';
-    assert_int_equal(lines, 1 + result.n_exposures + result.n_findings);
+    assert_int_equal(lines, 1 + result.world->n_engines + result.n_exposures + result.n_findings);
     assert_non_null(strstr(text, "\n{\"id\":\"0000000000000008\",\"kind\":\"host\""));
     assert_int_equal(text[strlen(text) - 1], '\n');
     free(text);
@@ -201,9 +379,15 @@ static void test_hostile_strings(void **state) {
                                  "\\udb40\\udc41\\ufffd\u00e9\""));
     free(text);
 
+    struct ng_engine engine = fixture_engines[0];
+    engine.endpoint = engine.version = engine.name = engine.firewall_backend = host;
+    world.engines = &engine;
     json_t *document = print_document(&result);
     assert_string_equal(text_of(document, "host"),
                         "a\"b\\c\n\x01\x1b\x7f\u2028\u202e\U000e0041\ufffd\u00e9");
+    assert_string_equal(
+        text_of(json_array_get(json_object_get(document, "engines"), 0), "firewall_backend"),
+        text_of(document, "host"));
     assert_json(json_object_get(document, "gaps"),
                 "[{\"source\":\"docker\",\"reason\":\"line\\nbreak\"}]");
     assert_json(json_object_get(document, "complete"), "false");
@@ -216,10 +400,11 @@ static void test_nothing(void **state) {
     const struct ng_result result = {.world = &world, .complete = true};
     char *text = print_text(&result);
 
-    assert_string_equal(text, "{\"schema\":\"netguard.check/1\",\"host\":\"h\","
-                              "\"time\":\"1970-01-01T00:00:00Z\",\"complete\":true,\"gaps\":[],"
-                              "\"engines\":[],\"backends\":[],\"exposures\":[],\"findings\":[],"
-                              "\"summary\":{\"exposures\":0,\"findings\":0,\"by_severity\":{}}}\n");
+    assert_string_equal(
+        text, "{\"schema\":\"netguard.check/1\",\"host\":\"h\","
+              "\"time\":\"1970-01-01T00:00:00Z\",\"complete\":true,\"gaps\":[],"
+              "\"engines\":[],\"backends\":[],\"exposures\":[],\"links\":[],"
+              "\"findings\":[],\"summary\":{\"exposures\":0,\"findings\":0,\"by_severity\":{}}}\n");
     free(text);
 }
 
@@ -229,6 +414,11 @@ int main(void) {
         cmocka_unit_test(test_exposure),
         cmocka_unit_test(test_what_is_not_there_is_null),
         cmocka_unit_test(test_partly_and_unknown),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_engine),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_finding),
         cmocka_unit_test(test_one_element_a_line),
         cmocka_unit_test(test_hostile_strings),

@@ -64,7 +64,7 @@ static void test_defaults(void **state) {
     struct ng_options options = parsed(&check, "check");
 
     assert_null(options.policy);
-    assert_null(options.docker);
+    assert_int_equal(options.n_docker, 0);
     assert_null(options.snapshot);
     assert_null(options.output);
     assert_int_equal(options.format, NG_FORMAT_TABLE);
@@ -86,13 +86,38 @@ static void test_every_option(void **state) {
     assert_true(options.verbose);
 
     options = parsed(&check, "check --docker unix:///run/d.sock --color never --fail-on any");
-    assert_string_equal(options.docker, "unix:///run/d.sock");
+    assert_int_equal(options.n_docker, 1);
+    assert_string_equal(options.docker[0], "unix:///run/d.sock");
     assert_int_equal(options.color, NG_COLOR_NEVER);
     assert_int_equal(options.fail_on, NG_INFO);
 
     options = parsed(&snapshot, "snapshot --docker tcp://192.0.2.1:2375 --output w.json");
-    assert_string_equal(options.docker, "tcp://192.0.2.1:2375");
+    assert_string_equal(options.docker[0], "tcp://192.0.2.1:2375");
     assert_string_equal(options.output, "w.json");
+}
+
+static void test_several_engines(void **state) {
+    static char name[] = "check", first[] = "--docker=unix:///a", last[] = "--docker=unix:///b";
+    char *words[NG_ENGINES_MAX + 3] = {name};
+    struct ng_options options;
+    struct ng_error error = {0};
+    int count = 1;
+
+    (void)state;
+    options = parsed(&check, "check --docker unix:///a --docker=tcp://h:1 --docker unix:///a");
+    assert_int_equal(options.n_docker, 3);
+    assert_string_equal(options.docker[0], "unix:///a");
+    assert_string_equal(options.docker[1], "tcp://h:1");
+    assert_string_equal(options.docker[2], "unix:///a");
+
+    for (int i = 0; i < NG_ENGINES_MAX; i++)
+        words[count++] = first;
+    assert_int_equal(ng_options_parse(&check, count, words, &options, &error), 0);
+    assert_int_equal(options.n_docker, NG_ENGINES_MAX);
+    words[count++] = last;
+    assert_int_equal(ng_options_parse(&check, count, words, &options, &error), -EINVAL);
+    assert_string_equal(error.source, "--docker");
+    assert_string_equal(error.message, "is given more than 32 times");
 }
 
 static void test_gnu_habits(void **state) {
@@ -153,10 +178,11 @@ static void test_help(void **state) {
     assert_int_equal(fclose(out), 0);
     assert_string_equal(text,
                         "Usage: netguard snapshot [OPTION]...\n\nRecords.\n\nOptions:\n"
-                        "  --docker ENDPOINT     the container engine: unix:///path or "
-                        "tcp://host:port\n"
-                        "                        (default: the local Docker socket, if there is "
-                        "one)\n"
+                        "  --docker ENDPOINT     a container engine: unix:///path or "
+                        "tcp://host:port; may be\n"
+                        "                        given several times (default: the local Docker "
+                        "socket, if\n"
+                        "                        there is one)\n"
                         "  --output FILE         write there instead of to stdout; only its owner "
                         "may read it\n"
                         "  --help                print this help\n"
@@ -166,9 +192,13 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_gnu_habits),    cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_wrong_options), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_several_engines),
+        cmocka_unit_test(test_gnu_habits),
+        cmocka_unit_test(test_wrong_values),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_help),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "agent/print/escape.h"
-#include "agent/print/print.h"
+#include "tests/unit/fixture_print.h"
 #include "tests/unit/fixture_result.h"
 
 /* clang-format off */
@@ -65,56 +57,10 @@ static const char whole_table[] =
     "result    2 open findings (2 critical), 1 excepted in 8 exposures\n";
 /* clang-format on */
 
-static char *print_text(const struct ng_result *result, const struct ng_print_options *options) {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-
-    assert_non_null(out);
-    assert_int_equal(ng_print_table(out, result, options), 0);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(strlen(text), len);
-    return text;
-}
-
-static const struct ng_print_options plain = {.width = NG_TABLE_WIDTH};
-
-static void assert_has(const char *text, const char *part) {
-    if (!strstr(text, part))
-        fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part) {
-    if (strstr(text, part))
-        fail_msg("\"%s\" is in:\n%s", part, text);
-}
-
-/* No line is wider than asked for, ends in a space or holds a character that is not to be
- * printed. */
-static void assert_tidy(const char *text, size_t width) {
-    while (*text) {
-        const char *end = strchr(text, '\n');
-
-        assert_non_null(end);
-        char *line = strndup(text, (size_t)(end - text));
-        char safe[1024];
-
-        assert_non_null(line);
-        if (ng_text_columns(line) > width)
-            fail_msg("wider than %zu: \"%s\"", width, line);
-        if (*line && line[strlen(line) - 1] == ' ')
-            fail_msg("ends in a space: \"%s\"", line);
-        ng_escape(safe, sizeof(safe), line);
-        assert_string_equal(line, safe);
-        free(line);
-        text = end + 1;
-    }
-}
-
 static void test_whole(void **state) {
     (void)state;
     const struct ng_result result = fixture_result();
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
 
     assert_string_equal(text, whole_table);
     assert_tidy(text, NG_TABLE_WIDTH);
@@ -127,13 +73,13 @@ static void test_widths(void **state) {
 
     for (unsigned width = NG_TABLE_WIDTH_MIN; width <= 200; width++) {
         const struct ng_print_options options = {.width = width, .verbose = width % 2};
-        char *text = print_text(&result, &options);
+        char *text = fixture_print(&result, &options);
 
         assert_tidy(text, width);
         free(text);
     }
     const struct ng_print_options wide = {.width = 160};
-    char *text = print_text(&result, &wide);
+    char *text = fixture_print(&result, &wide);
     assert_has(text, "0.0.0.0:8443-8445/tcp -> 8443-8445  public eth0: any but 203.0.113.0/24 ");
     free(text);
 }
@@ -159,7 +105,7 @@ static void test_color_changes_nothing_else(void **state) {
     (void)state;
     const struct ng_result result = fixture_result();
     const struct ng_print_options options = {.width = NG_TABLE_WIDTH, .color = true};
-    char *text = print_text(&result, &options);
+    char *text = fixture_print(&result, &options);
 
     assert_has(text, "\x1b[1;31mCRITICAL\x1b[0m");
     assert_has(text, "\x1b[32mblocked\x1b[0m");
@@ -171,8 +117,7 @@ static void test_color_changes_nothing_else(void **state) {
 static void test_verbose(void **state) {
     (void)state;
     const struct ng_result result = fixture_result();
-    const struct ng_print_options options = {.width = NG_TABLE_WIDTH, .verbose = true};
-    char *text = print_text(&result, &options);
+    char *text = fixture_print(&result, &fixture_verbose);
 
     assert_has(text, FIXTURE_REDIS_ID);
     assert_has(text, "all rules ip filter DOCKER-USER handle 40: ip saddr 203.0.113.0/24 drop");
@@ -240,7 +185,7 @@ static void test_hostile_strings(void **state) {
                                      .findings = &finding,
                                      .n_findings = 1};
     const struct ng_print_options options = {.policy = hostile, .width = 200, .verbose = true};
-    char *text = print_text(&result, &options);
+    char *text = fixture_print(&result, &options);
 
     assert_tidy(text, 200);
     assert_has(text, safe);
@@ -260,7 +205,7 @@ static void test_wide_characters_align(void **state) {
     result.exposures = exposures;
     result.n_exposures = 2;
     result.n_findings = 0;
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "\n\u6771\u4eac\u30c7\u30fc\u30bf\u30d9\u30fc\u30b9  0.0.0.0:6379/tcp");
     assert_has(text, "\nsshd (host)       0.0.0.0:22/tcp");
     free(text);
@@ -272,18 +217,17 @@ static void test_backends(void **state) {
     static const char *const both[] = {"nf_tables", "iptables-legacy"};
     const struct ng_world world = {.host = "h"};
     struct ng_result result = {.world = &world, .complete = true, .backends = {both, 2}};
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text,
                "filter    nf_tables and iptables-legacy both hold rules: a packet has to pass\n"
                "          both\n");
     free(text);
 
     result.backends.count = 1;
-    text = print_text(&result, &plain);
+    text = fixture_print(&result, &fixture_plain);
     assert_null(strstr(text, "filter"));
     free(text);
-    const struct ng_print_options verbose = {.width = NG_TABLE_WIDTH, .verbose = true};
-    text = print_text(&result, &verbose);
+    text = fixture_print(&result, &fixture_verbose);
     assert_has(text, "filter    nf_tables\n");
     free(text);
 }
@@ -304,8 +248,7 @@ static void test_legacy_decider(void **state) {
     const struct ng_world world = {.host = "h"};
     const struct ng_result result = {
         .world = &world, .complete = true, .exposures = &exposure, .n_exposures = 1};
-    const struct ng_print_options verbose = {.width = NG_TABLE_WIDTH, .verbose = true};
-    char *text = print_text(&result, &verbose);
+    char *text = fixture_print(&result, &fixture_verbose);
     assert_has(text, "ip filter web (legacy) rule 3: drop");
     free(text);
 }
@@ -316,7 +259,7 @@ static void test_no_engine_and_gaps(void **state) {
         {.source = "nftables", .reason = "not permitted; run netguard as root"}};
     struct ng_world world = {.host = "h", .no_engine = "/var/run/docker.sock"};
     struct ng_result result = {.world = &world, .complete = true};
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
 
     assert_string_equal(text, "host      h, 1970-01-01 00:00:00 UTC\n"
                               "engine    no container engine found (looked for "
@@ -333,7 +276,7 @@ static void test_no_engine_and_gaps(void **state) {
     result.gaps = gaps;
     result.n_gaps = 1;
     const struct ng_print_options options = {.width = NG_TABLE_WIDTH, .policy = "p.yaml"};
-    text = print_text(&result, &options);
+    text = fixture_print(&result, &options);
     assert_has(text, "engine    not observed\n");
     assert_has(text, "policy    p.yaml\n");
     assert_has(text, "NOT SEEN (1)\nnftables  not permitted; run netguard as root\n");
@@ -349,7 +292,7 @@ static void test_groups_only_what_is_alike(void **state) {
     result.findings = findings;
     result.n_findings = 2;
     findings[1].rule = "other";
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "rule no-stores,");
     assert_has(text, "rule other,");
     free(text);
@@ -357,7 +300,7 @@ static void test_groups_only_what_is_alike(void **state) {
     findings[1].rule = findings[0].rule;
     findings[1].message = "redis says something else of IPv6";
     findings[1].fix = "a third way";
-    text = print_text(&result, &plain);
+    text = fixture_print(&result, &fixture_plain);
     assert_has_not(text, "\n\nCRITICAL");
     assert_has(text, "\nCRITICAL  redis is reachable from public on 6379/tcp");
     assert_has_not(text, "something else");
@@ -382,12 +325,12 @@ static void test_families(void **state) {
     result.findings = findings;
     result.n_findings = 2;
     exposures[0].n_reach = 1;
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "\n  from      public (eth0): any address\n  because");
     free(text);
 
     exposures[0].n_reach = 2;
-    text = print_text(&result, &plain);
+    text = fixture_print(&result, &fixture_plain);
     assert_has(text, "\n  from      IPv4: public (eth0, eth1): any address\n"
                      "            IPv6: public (eth0): any address\n");
     free(text);
@@ -409,7 +352,7 @@ static void test_port_range_is_one_block(void **state) {
     }
     result.findings = findings;
     result.n_findings = ARRAY_SIZE(findings);
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "HIGH      sts opens port 8443 (and the same of the next 2 ports)\n"
                      "  ports     0.0.0.0:8443-8445/tcp -> 172.18.0.2:8443-8445 (dnat, proxy)\n"
                      "  from      public (eth0): partly: any but 203.0.113.0/24\n");
@@ -417,7 +360,7 @@ static void test_port_range_is_one_block(void **state) {
     free(text);
 
     findings[1].rule = "other";
-    text = print_text(&result, &plain);
+    text = fixture_print(&result, &fixture_plain);
     assert_has_not(text, "the same of");
     free(text);
 }
@@ -440,7 +383,7 @@ static void test_blocked_says_by_what(void **state) {
     result.n_exposures = 1;
     result.findings = &finding;
     result.n_findings = 1;
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "CRITICAL  [blocked] redis is reachable");
     assert_has(text, "  from      public (eth0): blocked\n"
                      "  because   inet netguard forward handle 7: drop\n");
@@ -463,7 +406,7 @@ static void test_port_runs_end_where_something_differs(void **state) {
     result.n_exposures = ARRAY_SIZE(exposures);
     result.n_findings = 0;
     const struct ng_print_options wide = {.width = 160};
-    char *text = print_text(&result, &wide);
+    char *text = fixture_print(&result, &wide);
     assert_has(text, " 0.0.0.0:7000-7001/tcp -> 80-81 ");
     assert_has(text, " 0.0.0.0:7002/tcp -> 82 ");
     assert_has(text, " 0.0.0.0:7003/tcp -> 83 ");
@@ -471,7 +414,7 @@ static void test_port_runs_end_where_something_differs(void **state) {
 
     exposures[3].paths = NG_PATH_PROXY;
     exposures[2].reach = exposures[3].reach;
-    text = print_text(&result, &wide);
+    text = fixture_print(&result, &wide);
     assert_has(text, " 0.0.0.0:7000-7002/tcp -> 80-82 ");
     assert_has(text, " 0.0.0.0:7003/tcp -> 83 ");
     free(text);
@@ -479,7 +422,7 @@ static void test_port_runs_end_where_something_differs(void **state) {
     exposures[2] = exposures[3];
     exposures[2].host_port = 7002;
     exposures[2].container_port = 80; /* consecutive outside, not inside */
-    text = print_text(&result, &wide);
+    text = fixture_print(&result, &wide);
     assert_has(text, " 0.0.0.0:7000-7001/tcp -> 80-81 ");
     assert_has(text, " 0.0.0.0:7002/tcp -> 80 ");
     free(text);
@@ -501,7 +444,7 @@ static void test_many_unexposed_are_counted(void **state) {
         containers[i] =
             (struct ng_container){.id = "", .name = names[i], .image = "", .network_mode = ""};
     }
-    char *text = print_text(&result, &plain);
+    char *text = fixture_print(&result, &fixture_plain);
     assert_has(text, "no port  c00, c01, ");
     assert_has(text, "c11 and 28 more\n");
     free(text);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What is asked about beside the lists: services, the ingress network, one container. */
+
+#include "tests/unit/fixture_docker.h"
+
+/* -- services ------------------------------------------------------------------------ */
+
+static int decode_services_n(struct fixture *f, const char *text, size_t len) {
+    memset(&f->error, 0, sizeof(f->error));
+    struct ng_docker_body body = body_of(text, len);
+    int r = ng_docker_decode_services(f->arena, body, &f->services, &f->n_services, &f->error);
+    free(body.bytes);
+    assert_int_equal(r < 0, f->error.message[0] != '\0');
+    return r;
+}
+
+static int decode_services(struct fixture *f, const char *text) {
+    return decode_services_n(f, text, strlen(text));
+}
+
+static int decode_ingress(struct fixture *f, const char *text) {
+    memset(&f->error, 0, sizeof(f->error));
+    struct ng_docker_body body = body_of(text, strlen(text));
+    int r = ng_docker_decode_ingress(f->arena, body, f->containers, f->n_containers, &f->services,
+                                     &f->n_services, &f->error);
+    free(body.bytes);
+    assert_int_equal(r < 0, f->error.message[0] != '\0');
+    return r;
+}
+
+/* "name stack: port/proto>target …" of each, in lines. */
+static void assert_services(const struct fixture *f, const char *expected) {
+    char text[512] = "";
+#define ADD(...) snprintf(text + strlen(text), sizeof(text) - strlen(text), __VA_ARGS__)
+    for (size_t i = 0; i < f->n_services; i++) {
+        const struct ng_service *s = &f->services[i];
+        ADD("%s %s:", s->name, s->stack ? s->stack : "-");
+        for (size_t k = 0; k < s->n_ports; k++)
+            ADD(" %u/%u>%u", s->ports[k].port, s->ports[k].proto, s->ports[k].target);
+        ADD("\n");
+    }
+    assert_string_equal(text, expected);
+}
+
+#define SERVICE(spec, ports) "{\"ID\":\"x\",\"Spec\":{" spec "},\"Endpoint\":{\"Ports\":" ports "}}"
+#define PORT(proto, target, published, mode)                                                       \
+    "{\"Protocol\":\"" proto "\",\"TargetPort\":" target ",\"PublishedPort\":" published           \
+    ",\"PublishMode\":\"" mode "\"}"
+#define NAMED(name) "\"Name\":\"" name "\""
+
+static void services_are_read(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(
+        decode_services(
+            f,
+            "[" SERVICE(
+                NAMED("web") ",\"TaskTemplate\":{\"ContainerSpec\":{\"Env\":[\"KEY=hunter2\"]}},"
+                             "\"Labels\":{\"com.docker.stack.namespace\":\"shop\"}",
+                "[" PORT("udp", "53", "5353", "ingress") "," PORT("tcp", "80", "8080", "ingress") "," PORT(
+                    "tcp", "80", "8080",
+                    "ingress") "]") "," SERVICE(NAMED("host"),
+                                                "[" PORT(
+                                                    "tcp", "80", "80",
+                                                    "host") "]") ", " SERVICE(NAMED("none"),
+                                                                              "null") ",\n" SERVICE(NAMED("app"),
+                                                                                                    "[{\"PublishedPort\":9,\"Protocol\":\"sctp\"},"
+                                                                                                    "{\"TargetPort\":7,\"PublishedPort\":0},{\"TargetPort\":8},"
+                                                                                                    "{\"PublishedPort\":10}]") "]"),
+        0);
+    assert_services(f, "app -: 10/6>0 9/132>0\nweb shop: 8080/6>80 5353/17>53\n");
+
+    assert_int_equal(decode_services(f, "null"), 0);
+    assert_int_equal(f->n_services, 0);
+    assert_int_equal(decode_services(f, " [] "), 0);
+    assert_int_equal(decode_services(f, "[{},{\"Endpoint\":null},{\"Endpoint\":{\"Ports\":[]}}]"),
+                     0);
+    assert_int_equal(f->n_services, 0);
+}
+
+#define ONE(port) "[" SERVICE(NAMED("a"), "[" port "]") "]"
+
+static void bad_services_are_refused(void **state) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"{}", "services: expected an array, found an object"},
+        {"[3]", "services[0]: no object at byte 0"},
+        {"[{\"Endpoint\":[]}]", "services[0].Endpoint: expected an object, found an array"},
+        {"[{\"Endpoint\":{\"Ports\":{}}}]",
+         "services[0].Endpoint.Ports: expected an array, found an object"},
+        {ONE("3"), "services[0].Endpoint.Ports[0]: expected an object, found the number 3"},
+        {ONE(PORT("icmp", "1", "1", "")), "Protocol: expected tcp, udp or sctp"},
+        {ONE(PORT("tcp", "1", "65536", "")), "PublishedPort: expected a number 1..65535"},
+        {ONE(PORT("tcp", "-1", "1", "")), "TargetPort: expected a number 1..65535"},
+        {ONE("{\"PublishMode\":1}"), "PublishMode: expected a string"},
+        {"[" SERVICE("", "[" PORT("tcp", "1", "1", "") "]") "]",
+         "services[0].Spec.Name: expected a string, found nothing"},
+        {"[" SERVICE("\"Name\":1", "[" PORT("tcp", "1", "1", "") "]") "]",
+         "services[0].Spec.Name: expected a string, found the number 1"},
+        {"[" SERVICE(NAMED("a") ",\"Labels\":[]", "[" PORT("tcp", "1", "1", "") "]") "]",
+         "services[0].Spec.Labels: expected an object, found an array"},
+        {"[{\"Endpoint\":{\"Ports\":[" PORT("tcp", "1", "1", "") "]}}]",
+         "services[0].Spec: expected an object, found nothing"},
+        {"[{\"Endpoint\":{\"Ports\":[" PORT("tcp", "1", "1", "") "]},\"Spec\":7}]",
+         "services[0].Spec: no object"},
+        {"[{\"a\":1 \"b\":2}]", "services[0]: no valid JSON"},
+        {"[{\"a\"}]", "services[0]: no valid JSON"},
+        {"[{1:2}]", "services[0]: no valid JSON"},
+        {"[{},]", "services[1]: no valid JSON"},
+        {"[{}}]", "services: no valid JSON"},
+    };
+    struct fixture *f = *state;
+    f->n_services = 99;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(decode_services(f, cases[i].text), -EPROTO);
+        if (!strstr(f->error.message, cases[i].message))
+            fail_msg("%s\n  gave: %s", cases[i].text, f->error.message);
+        assert_int_equal(f->n_services, 99);
+    }
+}
+
+static void every_cut_of_services_is_an_error(void **state) {
+    struct fixture *f = *state;
+    static const char text[] =
+        "[" SERVICE("\"x\":\"a\\\"]}\"," NAMED("a"), "[" PORT("tcp", "80", "80", "") "]") "]";
+    for (size_t len = 0; len < sizeof(text) - 1; len++)
+        assert_int_equal(decode_services_n(f, text, len), -EPROTO);
+    assert_int_equal(decode_services(f, text), 0);
+    assert_services(f, "a -: 80/6>80\n");
+}
+
+static void errors_do_not_quote_specs(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(
+        decode_services(f, "[" SERVICE("\"Env\":[\"KEY=hunter2\",\"\x01\"],\"Name\":{}",
+                                       "[" PORT("tcp", "80", "80", "") "]") "]"),
+        -EPROTO);
+    assert_null(strstr(f->error.message, "hunter"));
+}
+
+/* -- the ingress network ------------------------------------------------------------- */
+
+#define INGRESS(services) "{\"Name\":\"ingress\",\"Services\":" services ",\"Peers\":[]}"
+
+static void ports_of_the_ingress_network_are_read(void **state) {
+    struct fixture *f = *state;
+    struct ng_container container = {.service = "web", .stack = "shop"};
+    f->containers = &container;
+    f->n_containers = 1;
+    assert_int_equal(
+        decode_ingress(
+            f, INGRESS("{\"web\":{\"VIP\":\"10.0.0.4\",\"Ports\":[\"Target: 80, Publish: 8080\","
+                       "\"Target: 53, Publish: 5353\",\"Target: 53, Publish: 5353\"]},"
+                       "\"\":{\"Ports\":[]},\"api\":{\"Ports\":[\"Publish: 9\"]},"
+                       "\"quiet\":{\"Ports\":null},\"silent\":{}}")),
+        0);
+    assert_services(f, "api -: 9/0>0\nweb shop: 5353/0>53 8080/0>80\n");
+}
+
+static void what_is_no_port_is_no_port(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(
+        decode_ingress(f,
+                       INGRESS("{\"a\":{\"Ports\":[\"\",\"Publish\",\"Publish: \",\"Publish: x\","
+                               "\"Publish: 0\",\"Publish: 65536\",\"Publish: 123456\",7,null,"
+                               "\"Publish: -1\",\"Target: 70000, Publish: 65535\"]}}")),
+        0);
+    assert_services(f, "a -: 65535/0>0\n");
+    static const char *const none[] = {"{}", "{\"Services\":null}", "{\"Services\":{}}"};
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+        assert_int_equal(decode_ingress(f, none[i]), 0);
+        assert_int_equal(f->n_services, 0);
+    }
+    static const char *const bad[] = {"",
+                                      "null",
+                                      "[]",
+                                      "{\"Services\":[]}",
+                                      "{\"Services\":{\"a\":1}}",
+                                      "{\"Services\":{\"a\":{\"Ports\":{}}}}"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(decode_ingress(f, bad[i]), -EPROTO);
+}
+
+/* -- one container ------------------------------------------------------------------- */
+
+static int inspect(struct fixture *f, size_t about, const char *text) {
+    memset(&f->error, 0, sizeof(f->error));
+    struct ng_docker_body body = body_of(text, strlen(text));
+    int r = ng_docker_decode_inspect(f->arena, body, f->containers, f->n_containers,
+                                     &f->containers[about], &f->error);
+    free(body.bytes);
+    assert_int_equal(r < 0, f->error.message[0] != '\0');
+    return r;
+}
+
+static void assert_links(const struct ng_container *c, const char *expected) {
+    char text[256] = "";
+    for (size_t i = 0; i < c->n_links; i++)
+        ADD(" %s=%s", c->links[i].alias, c->links[i].to);
+    assert_string_equal(text, expected);
+}
+
+static struct ng_container three[3];
+static const struct ng_link_to legacy[] = {{"db", "old"}};
+
+static void fill(struct fixture *f) {
+    three[0] = (struct ng_container){.id = ID_A, .name = "app", .network_mode = "net"};
+    three[1] = (struct ng_container){.id = ID_B, .name = "db", .network_mode = "net"};
+    three[2] =
+        (struct ng_container){.id = "bbbbbbbbbbbbbc" ID_B, .name = "web", .network_mode = ""};
+    f->containers = three;
+    f->n_containers = 3;
+}
+
+#define SETTINGS(networks)                                                                         \
+    "{\"Config\":{\"Env\":[\"KEY=hunter2\"]},\"NetworkSettings\":{\"Networks\":" networks "}}"
+
+static void links_are_read(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    three[0].links = legacy;
+    three[0].n_links = 1;
+    assert_int_equal(
+        inspect(f, 0,
+                SETTINGS("{\"net\":{\"Links\":[\"db:store\",\"db\",\"/db:/app/deep\"]},"
+                         "\"other\":{\"Links\":[\"db:store\",\"gone:g\",\":x\",\"y:\",\"\"]},"
+                         "\"third\":{\"Links\":null},\"fourth\":{},\"fifth\":null}")),
+        0);
+    assert_links(&three[0], " db=db deep=db g=gone old=db store=db");
+
+    /* Ids and their beginnings, as long as they are one container's and no name. */
+    three[0].n_links = 0;
+    assert_int_equal(inspect(f, 0,
+                             SETTINGS("{\"net\":{\"Links\":[\"" ID_B ":a\",\"bbbbbbbbbbbbbb:b\","
+                                      "\"bbbbbbbbbbbb:c\",\"bb:d\",\"bbbbbbbbbbbbbc:e\"]}}")),
+                     0);
+    assert_links(&three[0], " a=db b=db c=bbbbbbbbbbbb d=bb e=web");
+}
+
+static void network_modes_are_read(void **state) {
+    static const struct ng_endpoint endpoint = {.network = "net"};
+    static const struct ng_published published = {.host_port = 1};
+    struct fixture *f = *state;
+    fill(f);
+    three[2].endpoints = &endpoint;
+    three[2].n_endpoints = three[2].n_published = 1;
+    three[2].published = &published;
+    assert_int_equal(inspect(f, 2, "{\"HostConfig\":{\"NetworkMode\":\"host\"}}"), 0);
+    assert_string_equal(three[2].network_mode, "host");
+    assert_int_equal(three[2].n_endpoints + three[2].n_published, 2);
+
+    three[2].network_mode = "";
+    assert_int_equal(inspect(f, 2, "{\"HostConfig\":{\"NetworkMode\":\"container:" ID_A "\"}}"), 0);
+    assert_string_equal(three[2].network_of, ID_A);
+    assert_int_equal(three[2].n_endpoints + three[2].n_published, 0);
+
+    /* What the list told is not told otherwise. */
+    assert_int_equal(inspect(f, 0, "{\"HostConfig\":{\"NetworkMode\":\"host\"}}"), 0);
+    assert_string_equal(three[0].network_mode, "net");
+    three[2].network_mode = "";
+    assert_int_equal(inspect(f, 2, "{\"HostConfig\":{}}"), 0);
+    assert_int_equal(inspect(f, 2, "{}"), 0);
+    assert_string_equal(three[2].network_mode, "");
+}
+
+static void bad_inspects_are_refused(void **state) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "container: no object at byte 0"},
+        {"[]", "container: no object at byte 0"},
+        {"{\"NetworkSettings\":[]}", "container.NetworkSettings: no object"},
+        {SETTINGS("[]"), "container.NetworkSettings.Networks: expected an object, found an array"},
+        {SETTINGS("{\"n\":{\"Links\":{}}}"),
+         "Networks.n.Links: expected an array, found an object"},
+        {SETTINGS("{\"n\":{\"Links\":[\"db\",7]}}"),
+         "Networks.n.Links[1]: expected a string, found the number 7"},
+        {SETTINGS("{\"n\":{\"Links\":[\"\xff\"]}}"), "no valid JSON"},
+        {"{\"HostConfig\":[]}", "container.HostConfig: no object"},
+        {"{\"HostConfig\":{\"NetworkMode\":7}}",
+         "container.HostConfig.NetworkMode: expected a string, found the number 7"},
+        {"{\"HostConfig\":{\"NetworkMode\":\"hos", "cut short"},
+    };
+    struct fixture *f = *state;
+    fill(f);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(inspect(f, 2, cases[i].text), -EPROTO);
+        if (!strstr(f->error.message, cases[i].message))
+            fail_msg("%s\n  gave: %s", cases[i].text, f->error.message);
+        assert_null(strstr(f->error.message, "hunter"));
+        assert_string_equal(three[2].network_mode, "");
+        assert_int_equal(three[2].n_links, 0);
+    }
+}
+
+/* A megabyte of links, and brackets within the texts that are passed over. */
+static void long_inspects_are_bounded(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    const size_t len = 1024 * 1024;
+    char *x = malloc(len + 1);
+    assert_non_null(x);
+    memset(x, 'x', len);
+    x[len] = '\0';
+    char *text = ng_arena_printf(
+        f->arena,
+        "{\"Env\":[\"]}\\\"%s\"],\"NetworkSettings\":{\"Networks\":{\"n\":{\"Links\":"
+        "[\"db:%.*s\"]}}}}",
+        x, 1000, x);
+    assert_int_equal(inspect(f, 0, text), 0);
+    assert_int_equal(strlen(three[0].links[0].alias), 255);
+    text = ng_arena_printf(f->arena, "{\"NetworkSettings\":{\"Networks\":{\"n\":\"%s\"}}}", x);
+    assert_int_equal(inspect(f, 0, text), -E2BIG);
+    free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(services_are_read),
+        TEST(bad_services_are_refused),
+        TEST(every_cut_of_services_is_an_error),
+        TEST(errors_do_not_quote_specs),
+        TEST(ports_of_the_ingress_network_are_read),
+        TEST(what_is_no_port_is_no_port),
+        TEST(links_are_read),
+        TEST(network_modes_are_read),
+        TEST(bad_inspects_are_refused),
+        TEST(long_inspects_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
