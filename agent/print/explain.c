@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/print/addresses.h"
+#include "agent/print/engine_words.h"
 #include "agent/print/layout.h"
 #include "agent/print/path.h"
 
@@ -50,6 +51,16 @@ static const char *absence_text(const struct explaining *explaining,
                : "not published by a container";
 }
 
+/* Of a port of the engine's own also what it is for. */
+static const char *host_service_text(struct ng_layout *layout, const struct ng_exposure *exposure) {
+    const char *role = ng_role_words(exposure);
+    const char *who = ng_proto_has_ports(exposure->proto) ? "a socket" : "the kernel";
+
+    if (exposure->process)
+        who = ng_layout_escaped(layout, exposure->process);
+    return ng_layout_text(layout, "%s of this host%s%s", who, *role ? ", " : "", role);
+}
+
 static const char *subject_text(struct explaining *explaining, const struct ng_subject *subject) {
     struct ng_layout *layout = &explaining->layout;
     const struct ng_exposure *exposure = &subject->exposure;
@@ -67,14 +78,21 @@ static const char *subject_text(struct explaining *explaining, const struct ng_s
         return ng_layout_text(layout, "%s: container %s, in the host's network", asked, name);
     case NG_KIND_HOST:
         if (subject->exists)
-            return ng_layout_text(layout, "%s: %s of this host", asked,
-                                  exposure->process ? ng_layout_escaped(layout, exposure->process)
-                                                    : "a socket");
+            return ng_layout_text(layout, "%s: %s", asked, host_service_text(layout, exposure));
         return ng_layout_text(layout, "%s: %s", asked, absence_text(explaining, exposure));
-    default:
-        return ng_layout_text(layout, "%s: port %u of container %s", asked,
+    case NG_KIND_INGRESS:
+        if (!exposure->container_port) /* not every node is told */
+            return ng_layout_text(layout, "%s: swarm service %s", asked, name);
+        return ng_layout_text(layout, "%s: port %u of swarm service %s", asked,
                               exposure->container_port, name);
+    case NG_KIND_L2:
+        return ng_layout_text(layout, "%s: container %s, on the LAN past this host's firewall",
+                              asked, name);
+    case NG_KIND_PUBLISHED:
+        break;
     }
+    return ng_layout_text(layout, "%s: port %u of container %s", asked, exposure->container_port,
+                          name);
 }
 
 /* -- where it ends ------------------------------------------------------------------- */

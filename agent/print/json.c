@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/print/engine_words.h"
 #include "agent/print/json_writer.h"
 #include "agent/print/print.h"
 
-/* One exposure or finding is one line, so that two results can be compared with diff as well as
- * read with jq. */
+/* One engine, exposure, link or finding is one line, so that two results can be compared with diff
+ * as well as read with jq. */
 
 static void put_decider(struct ng_json *json, const struct ng_decider *decider) {
     if (!decider) {
@@ -52,18 +53,22 @@ static void put_reach(struct ng_json *json, const struct ng_reach *reach, uint8_
     ng_json_close(json, '}');
 }
 
-static void put_container(struct ng_json *json, const struct ng_container *container) {
+/* Of an ingress port the service, whose containers may run anywhere in the swarm. */
+static void put_container(struct ng_json *json, const struct ng_exposure *exposure) {
+    const struct ng_container *container = exposure->container;
+    bool is_service = exposure->kind == NG_KIND_INGRESS;
+
     if (!container) {
         ng_json_null(json);
         return;
     }
     ng_json_open(json, '{');
     ng_json_key(json, "id");
-    ng_json_string(json, container->id);
+    ng_json_string_or_null(json, is_service ? NULL : container->id);
     ng_json_key(json, "name");
     ng_json_string(json, container->name);
     ng_json_key(json, "image");
-    ng_json_string(json, container->image);
+    ng_json_string_or_null(json, is_service ? NULL : container->image);
     ng_json_key(json, "service");
     ng_json_string_or_null(json, container->service);
     ng_json_key(json, "stack");
@@ -78,10 +83,20 @@ static void put_container(struct ng_json *json, const struct ng_container *conta
 
 static void put_paths(struct ng_json *json, unsigned paths) {
     ng_json_open(json, '[');
-    for (unsigned bit = NG_PATH_DNAT; bit <= NG_PATH_IPVS; bit <<= 1)
+    for (unsigned bit = NG_PATH_DNAT; bit <= NG_PATH_L2; bit <<= 1)
         if (paths & bit)
             ng_json_string(json, ng_path_text((enum ng_path)bit));
     ng_json_close(json, ']');
+}
+
+static void put_role(struct ng_json *json, const struct ng_exposure *exposure) {
+    ng_json_key(json, "role");
+    ng_json_string_or_null(json, ng_role_text(exposure->role));
+    ng_json_key(json, "verified");
+    if (exposure->role == NG_ROLE_DOCKER_API_TLS)
+        ng_json_bool(json, !exposure->unverified);
+    else
+        ng_json_null(json);
 }
 
 static void put_exposure(struct ng_json *json, const struct ng_exposure *exposure) {
@@ -99,13 +114,14 @@ static void put_exposure(struct ng_json *json, const struct ng_exposure *exposur
     ng_json_key(json, "host_port");
     ng_json_number_or_null(json, exposure->host_port);
     ng_json_key(json, "container");
-    put_container(json, exposure->container);
+    put_container(json, exposure);
     ng_json_key(json, "container_addr");
     ng_json_addr_or_null(json, exposure->container_addr);
     ng_json_key(json, "container_port");
     ng_json_number_or_null(json, exposure->container_port);
     ng_json_key(json, "process");
     ng_json_string_or_null(json, exposure->process);
+    put_role(json, exposure);
     ng_json_key(json, "paths");
     put_paths(json, exposure->paths);
     ng_json_key(json, "reach");
@@ -150,18 +166,138 @@ static void put_finding(struct ng_json *json, const struct ng_finding *finding) 
     ng_json_close(json, '}');
 }
 
-static void put_engines(struct ng_json *json, const struct ng_world *world) {
+/* -- engines ------------------------------------------------------------------------- */
+
+static void put_flag(struct ng_json *json, const char *key, bool value) {
+    ng_json_key(json, key);
+    ng_json_bool(json, value);
+}
+
+static void put_network(struct ng_json *json, const struct ng_network *network) {
+    ng_json_open(json, '{');
+    ng_json_key(json, "name");
+    ng_json_string(json, network->name);
+    ng_json_key(json, "driver");
+    ng_json_string(json, network->driver);
+    ng_json_key(json, "bridge");
+    ng_json_string_or_null(json, network->bridge);
+    ng_json_key(json, "parent");
+    ng_json_string_or_null(json, network->parent);
+    put_flag(json, "internal", network->internal);
+    put_flag(json, "ingress", network->ingress);
+    put_flag(json, "attachable", network->attachable);
+    put_flag(json, "encrypted", network->encrypted);
+    put_flag(json, "ipv6", network->ipv6);
+    put_flag(json, "icc", !network->icc_off);
+    put_flag(json, "default_bridge", network->is_default);
+    ng_json_key(json, "gateway_mode_ipv4");
+    ng_json_string(json, ng_gateway_mode_text(network->gateway4));
+    ng_json_key(json, "gateway_mode_ipv6");
+    ng_json_string(json, ng_gateway_mode_text(network->gateway6));
+    ng_json_close(json, '}');
+}
+
+/* Those that somebody is on, and those that reach beyond this host. */
+static void put_networks(struct ng_json *json, const struct ng_engine *engine) {
     ng_json_open(json, '[');
-    for (size_t i = 0; i < world->n_engines; i++) {
+    for (size_t i = 0; i < engine->n_networks; i++) {
+        const struct ng_network *network = &engine->networks[i];
+
+        if (ng_network_is_overlay(network) || ng_network_in_use(engine, network))
+            put_network(json, network);
+    }
+    ng_json_close(json, ']');
+}
+
+static void put_swarm(struct ng_json *json, const struct ng_engine *engine) {
+    if (!engine->swarm) {
+        ng_json_null(json);
+        return;
+    }
+    ng_json_open(json, '{');
+    put_flag(json, "manager", engine->manager);
+    ng_json_key(json, "node_addr");
+    ng_json_addr_or_null(json, engine->node_addr);
+    ng_json_key(json, "data_path_port");
+    ng_json_number(json, ng_engine_data_path_port(engine));
+    ng_json_close(json, '}');
+}
+
+static void put_open_apis(struct ng_json *json, const struct ng_engine *engine) {
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < engine->n_open_apis; i++) {
         ng_json_open(json, '{');
-        ng_json_key(json, "endpoint");
-        ng_json_string(json, world->engines[i].endpoint);
-        ng_json_key(json, "version");
-        ng_json_string(json, world->engines[i].version);
+        ng_json_key(json, "addr");
+        ng_json_addr_or_null(json, engine->open_apis[i].addr);
+        ng_json_key(json, "port");
+        ng_json_number(json, engine->open_apis[i].port);
+        put_flag(json, "tls", engine->open_apis[i].tls);
         ng_json_close(json, '}');
     }
     ng_json_close(json, ']');
 }
+
+static void put_registries(struct ng_json *json, const struct ng_engine *engine) {
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < engine->n_insecure_registries; i++)
+        ng_json_string(json, engine->insecure_registries[i].name);
+    ng_json_close(json, ']');
+}
+
+static void put_engine(struct ng_json *json, const struct ng_engine *engine) {
+    ng_json_open(json, '{');
+    ng_json_key(json, "endpoint");
+    ng_json_string(json, engine->endpoint);
+    ng_json_key(json, "product");
+    ng_json_string(json, ng_product_text(engine));
+    ng_json_key(json, "version");
+    ng_json_string(json, engine->version);
+    ng_json_key(json, "api_version");
+    ng_json_string(json, engine->api_version);
+    ng_json_key(json, "name");
+    ng_json_string(json, engine->name);
+    ng_json_key(json, "firewall_backend");
+    ng_json_string_or_null(json, engine->firewall_backend);
+    put_flag(json, "rootless", engine->rootless);
+    put_flag(json, "userns", engine->userns);
+    ng_json_key(json, "swarm");
+    put_swarm(json, engine);
+    ng_json_key(json, "open_apis");
+    put_open_apis(json, engine);
+    ng_json_key(json, "insecure_registries");
+    put_registries(json, engine);
+    ng_json_key(json, "networks");
+    put_networks(json, engine);
+    ng_json_close(json, '}');
+}
+
+static void put_link(struct ng_json *json, const struct ng_talk *talk) {
+    ng_json_open(json, '{');
+    ng_json_key(json, "from");
+    ng_json_string(json, talk->from->name);
+    ng_json_key(json, "to");
+    ng_json_string(json, talk->to->name);
+    ng_json_key(json, "alias");
+    ng_json_string(json, talk->alias);
+    ng_json_key(json, "network");
+    ng_json_string(json, talk->network);
+    ng_json_key(json, "ports");
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < talk->n_ports; i++) {
+        char text[16]; /* "65535/sctp" */
+
+        snprintf(text, sizeof(text), "%u/%s", talk->ports[i].port,
+                 ng_proto_text(talk->ports[i].proto));
+        ng_json_string(json, text);
+    }
+    ng_json_close(json, ']');
+    ng_json_key(json, "verdict");
+    ng_json_string(json, ng_reach_verdict_text(talk->verdict));
+    put_flag(json, "opens", talk->opens);
+    ng_json_close(json, '}');
+}
+
+/* -- the document -------------------------------------------------------------------- */
 
 static void put_summary(struct ng_json *json, const struct ng_result *result) {
     size_t by_severity[NG_CRITICAL + 1] = {0};
@@ -215,11 +351,13 @@ int ng_print_json(FILE *out, const struct ng_result *result,
     ng_json_key(json, "gaps");
     ng_json_gaps(json, result->gaps, result->n_gaps);
     ng_json_key(json, "engines");
-    put_engines(json, result->world);
+    PUT_LINES(json, result->world->engines, result->world->n_engines, put_engine);
     ng_json_key(json, "backends");
     ng_json_strings(json, result->backends);
     ng_json_key(json, "exposures");
     PUT_LINES(json, result->exposures, result->n_exposures, put_exposure);
+    ng_json_key(json, "links");
+    PUT_LINES(json, result->talks, result->n_talks, put_link);
     ng_json_key(json, "findings");
     PUT_LINES(json, result->findings, result->n_findings, put_finding);
     ng_json_key(json, "summary");

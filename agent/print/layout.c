@@ -54,6 +54,15 @@ const char *ng_layout_join(struct ng_layout *layout, const char *list, const cha
     return *list ? ng_layout_text(layout, "%s, %s", list, item) : item;
 }
 
+bool ng_layout_joined(const char *list, const char *item) {
+    size_t len = strlen(item);
+
+    for (const char *p = list; (p = strstr(p, item)); p++)
+        if ((p == list || p[-1] == ' ') && (p[len] == ',' || !p[len]))
+            return true;
+    return false;
+}
+
 static void spaces(struct ng_layout *layout, size_t count) {
     while (count--)
         putc_unlocked(' ', layout->out);
@@ -118,13 +127,15 @@ static struct line next_line(const char **text, size_t width) {
 void ng_layout_paragraph(struct ng_layout *layout, unsigned indent, const char *label,
                          enum ng_style label_style, const char *text) {
     size_t start = indent + NG_LAYOUT_LABEL, label_columns = ng_text_columns(label);
-    size_t width = layout->width > start + COLUMN_MIN ? layout->width - start : COLUMN_MIN;
+    size_t gap = label_columns < NG_LAYOUT_LABEL ? NG_LAYOUT_LABEL - label_columns : 1;
 
     spaces(layout, indent);
     ng_layout_styled(layout, label_style, label);
-    spaces(layout, label_columns < NG_LAYOUT_LABEL ? NG_LAYOUT_LABEL - label_columns : 1);
+    spaces(layout, gap);
     for (bool first = true; first || *text; first = false) {
-        struct line line = next_line(&text, width);
+        size_t at = first ? indent + label_columns + gap : start;
+        struct line line =
+            next_line(&text, layout->width > at + COLUMN_MIN ? layout->width - at : COLUMN_MIN);
 
         if (!first)
             spaces(layout, start);

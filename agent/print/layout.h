@@ -45,6 +45,9 @@ const char *ng_layout_escaped(struct ng_layout *layout, const char *text);
 /* `list` with `item` after a comma, or `item` alone if the list is "". */
 const char *ng_layout_join(struct ng_layout *layout, const char *list, const char *item);
 
+/* Is `item` one of those that were joined? */
+bool ng_layout_joined(const char *list, const char *item);
+
 void ng_layout_styled(struct ng_layout *layout, enum ng_style style, const char *text);
 
 /* "label     text", the text wrapped and its further lines indented as the first. A label of

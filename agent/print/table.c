@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "agent/print/engine_words.h"
+
 static const char *plural(struct ng_sheet *sheet, size_t count, const char *noun) {
     return ng_layout_text(&sheet->layout, "%zu %s%s", count, noun, count == 1 ? "" : "s");
 }
@@ -16,16 +18,32 @@ void ng_sheet_heading(struct ng_sheet *sheet, const char *heading, size_t count)
     fprintf(layout->out, " (%zu)\n", count);
 }
 
-static void print_engine(struct ng_sheet *sheet, const struct ng_engine *engine) {
+void ng_sheet_engine_heading(struct ng_sheet *sheet, const char *heading, size_t count,
+                             const struct ng_engine *engine) {
     struct ng_layout *layout = &sheet->layout;
 
-    ng_layout_paragraph(layout, 0, "engine", NG_STYLE_DIM,
-                        ng_layout_text(layout, "Docker %s at %s, %s running%s%s",
-                                       ng_layout_escaped(layout, engine->version),
-                                       ng_layout_escaped(layout, engine->endpoint),
-                                       plural(sheet, engine->n_containers, "container"),
-                                       engine->swarm ? ", in a swarm" : "",
-                                       engine->rootless ? ", rootless" : ""));
+    ng_sheet_heading(sheet, heading, count);
+    if (sheet->result->world->n_engines > 1)
+        ng_layout_paragraph(layout, 0, "engine", NG_STYLE_DIM,
+                            ng_layout_escaped(layout, engine->endpoint));
+}
+
+static void print_engine(struct ng_sheet *sheet, const struct ng_engine *engine) {
+    struct ng_layout *layout = &sheet->layout;
+    const char *backend = "", *swarm = "";
+
+    if (engine->firewall_backend)
+        backend = ng_layout_text(layout, ", firewall backend %s",
+                                 ng_layout_escaped(layout, engine->firewall_backend));
+    if (engine->swarm)
+        swarm = engine->manager ? ", swarm manager" : ", swarm worker";
+    ng_layout_paragraph(
+        layout, 0, "engine", NG_STYLE_DIM,
+        ng_layout_text(
+            layout, "%s %s at %s, %s running%s%s%s%s", ng_product_text(engine),
+            ng_layout_escaped(layout, engine->version), ng_layout_escaped(layout, engine->endpoint),
+            plural(sheet, engine->n_containers, "container"), backend, swarm,
+            engine->rootless ? ", rootless" : "", engine->userns ? ", userns-remap" : ""));
 }
 
 /* Both at once is a trap: each has its own commands, and neither's shows the other's rules. */
@@ -152,6 +170,7 @@ int ng_print_table(FILE *out, const struct ng_result *result,
     ng_sheet_findings(&sheet);
     ng_sheet_exposures(&sheet);
     ng_sheet_containers(&sheet);
+    ng_sheet_notes(&sheet);
     print_gaps(&sheet);
     print_summary(&sheet);
     return sheet.layout.failed ? -ENOMEM : 0;

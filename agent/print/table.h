@@ -18,7 +18,7 @@ const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *expos
 
 /* "0.0.0.0:6379/tcp -> 172.17.0.2:6379", without the target's address "0.0.0.0:6379/tcp ->
  * 6379"; of `length` exposures with consecutive ports from this one on "0.0.0.0:7000-7010/tcp
- * -> …". */
+ * -> …". What a port of the engine's own is for follows: "0.0.0.0:2377/tcp swarm management". */
 const char *ng_sheet_binding(struct ng_sheet *sheet, const struct ng_exposure *exposure,
                              unsigned length, bool with_target);
 
@@ -29,6 +29,10 @@ bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
 
 /* "dnat", "proxy", "host net", … */
 const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *exposure);
+
+/* The same where there is room to explain: "by route", "on the LAN, past this host's firewall: …"
+ */
+const char *ng_sheet_how(struct ng_sheet *sheet, const struct ng_exposure *exposure);
 
 /* Who gets in: "any address", "any but 10.0.0.0/8", "10.8.0.0/16, perhaps 10.9.0.0/16",
  * "any address (source ports 53 only)"; "" if blocked. */
@@ -67,8 +71,13 @@ enum ng_style ng_sheet_severity_style(enum ng_severity severity);
 
 void ng_sheet_heading(struct ng_sheet *sheet, const char *heading, size_t count);
 
+/* Of what is one engine's; tells whose where there are several. */
+void ng_sheet_engine_heading(struct ng_sheet *sheet, const char *heading, size_t count,
+                             const struct ng_engine *engine);
+
 void ng_sheet_findings(struct ng_sheet *sheet);
 void ng_sheet_exposures(struct ng_sheet *sheet);
 void ng_sheet_containers(struct ng_sheet *sheet);
+void ng_sheet_notes(struct ng_sheet *sheet);
 
 #endif

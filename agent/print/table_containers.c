@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
+#include "agent/print/engine_words.h"
 #include "agent/print/table.h"
 
 enum {
     NAMES_SHOWN = 12, /* of the containers that expose nothing, unless verbose */
 };
+
+/* The containers that an ingress port of their service leads to. */
+static void mark_tasks(const struct ng_engine *engine, const char *service, bool *exposed) {
+    for (size_t i = 0; service && i < engine->n_containers; i++) {
+        const char *own = engine->containers[i].service;
+
+        exposed[i] |= own && strcmp(own, service) == 0;
+    }
+}
 
 /* Which of one engine's containers an exposure speaks of. NULL when memory ran out. */
 static bool *mark_exposed(struct ng_sheet *sheet, const struct ng_engine *engine) {
@@ -17,12 +27,12 @@ static bool *mark_exposed(struct ng_sheet *sheet, const struct ng_engine *engine
         return NULL;
     }
     for (size_t i = 0; i < result->n_exposures; i++) {
-        uintptr_t first = (uintptr_t)engine->containers;
-        uintptr_t container = (uintptr_t)result->exposures[i].container;
+        const struct ng_exposure *exposure = &result->exposures[i];
 
-        if (container >= first &&
-            container < (uintptr_t)(engine->containers + engine->n_containers))
-            exposed[(container - first) / sizeof(*engine->containers)] = true;
+        if (exposure->kind == NG_KIND_INGRESS)
+            mark_tasks(engine, exposure->container->service, exposed);
+        else if (ng_engine_owns(engine, exposure->container))
+            exposed[exposure->container - engine->containers] = true;
     }
     return exposed;
 }
@@ -33,6 +43,17 @@ static const char *name_of(struct ng_sheet *sheet, const struct ng_engine *engin
             return ng_layout_escaped(&sheet->layout, engine->containers[i].name);
     return ng_layout_text(&sheet->layout, "%.12s (not running)",
                           ng_layout_escaped(&sheet->layout, id));
+}
+
+/* Do the notes tell what comes of it? Not of a link to what is on no common network, or not
+ * running. */
+static bool link_is_noted(const struct ng_result *result, const struct ng_container *from,
+                          const struct ng_link_to *link) {
+    for (size_t i = 0; i < result->n_talks; i++)
+        if (result->talks[i].from == from && strcmp(result->talks[i].to->name, link->to) == 0 &&
+            strcmp(result->talks[i].alias, link->alias) == 0)
+            return true;
+    return false;
 }
 
 /* What is worth knowing of a container's network beside its ports; "" if nothing is. */
@@ -49,6 +70,8 @@ static const char *particulars(struct ng_sheet *sheet, const struct ng_engine *e
     for (size_t i = 0; i < container->n_links; i++) {
         const struct ng_link_to *link = &container->links[i];
 
+        if (link_is_noted(sheet->result, container, link))
+            continue;
         text = ng_layout_join(layout, text,
                               ng_layout_text(layout, "links to %s as %s",
                                              ng_layout_escaped(layout, link->to),
@@ -102,7 +125,7 @@ static void print_containers(struct ng_sheet *sheet, const struct ng_engine *eng
     }
     if (count == 0)
         return;
-    ng_sheet_heading(sheet, "CONTAINERS", engine->n_containers);
+    ng_sheet_engine_heading(sheet, "CONTAINERS", engine->n_containers, engine);
     ng_layout_columns(layout, *rows, count, 2);
 }
 

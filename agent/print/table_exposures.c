@@ -39,7 +39,7 @@ static int compare_runs(const void *left, const void *right) {
     if (!r && a->container)
         r = strcmp(a->container->name, b->container->name);
     if (!r && a->container)
-        r = strcmp(a->container->id, b->container->id);
+        r = compare_text(a->container->id, b->container->id);
     if (!r)
         r = compare_text(a->process, b->process);
     if (!r)
@@ -215,7 +215,7 @@ static void print_details(struct ng_sheet *sheet, const struct ng_exposure *expo
     ng_layout_paragraph(
         layout, 4, "exposure", NG_STYLE_DIM,
         ng_layout_text(layout, "%s (%s)", exposure->id, ng_kind_text(exposure->kind)));
-    if (container)
+    if (container && exposure->kind != NG_KIND_INGRESS)
         ng_layout_paragraph(layout, 4, "container", NG_STYLE_DIM,
                             ng_layout_text(layout, "%s image %s",
                                            ng_layout_escaped(layout, container->id),

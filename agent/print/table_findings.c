@@ -147,7 +147,7 @@ static void print_ports(struct ng_sheet *sheet, const struct group *group) {
         add_line(sheet, &lines,
                  ng_layout_text(&sheet->layout, "%s (%s)",
                                 ng_sheet_binding(sheet, exposure, group->length, true),
-                                ng_sheet_via(sheet, exposure)));
+                                ng_sheet_how(sheet, exposure)));
     }
     print_lines(sheet, group->length > 1 ? "ports" : "port", &lines);
 }

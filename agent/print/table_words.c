@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/print/addresses.h"
+#include "agent/print/engine_words.h"
 #include "agent/print/table.h"
 
 const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *exposure) {
@@ -16,22 +17,46 @@ const char *ng_sheet_who(struct ng_sheet *sheet, const struct ng_exposure *expos
                           ng_layout_escaped(layout, exposure->process));
 }
 
+/* Where it is asked for. */
+static const char *asked_text(struct ng_layout *layout, const struct ng_exposure *exposure,
+                              unsigned length) {
+    static const struct ng_addr no_addr;
+    char text[NG_ADDR_TEXT];
+
+    /* Of every node, and no stack file can narrow it. */
+    if (exposure->kind == NG_KIND_INGRESS && exposure->family == NG_IP4)
+        return ng_layout_text(layout, "*:%s",
+                              ng_layout_socket(layout, no_addr, exposure->host_port, length));
+    if (exposure->host_port)
+        return ng_layout_socket(layout, exposure->host_addr, exposure->host_port, length);
+    if (exposure->container_port)
+        return ng_layout_socket(layout, exposure->container_addr, exposure->container_port, length);
+    return ng_layout_text(layout, "%s", ng_addr_text(exposure->host_addr, text)); /* ESP */
+}
+
+/* "172.17.0.2:6379", where that is another place than the one asked for, else "". */
+static const char *target_text(struct ng_sheet *sheet, const struct ng_exposure *exposure,
+                               unsigned length, bool with_addr) {
+    struct ng_layout *layout = &sheet->layout;
+    struct ng_addr addr = with_addr ? exposure->container_addr : (struct ng_addr){0};
+
+    if (!exposure->host_port || !exposure->container_port || exposure->kind == NG_KIND_HOST_NETWORK)
+        return "";
+    const char *target = ng_layout_socket(layout, addr, exposure->container_port, length);
+    if (exposure->kind == NG_KIND_INGRESS && with_addr)
+        return ng_layout_text(layout, "%s:%s", ng_sheet_who(sheet, exposure), target);
+    return target;
+}
+
 const char *ng_sheet_binding(struct ng_sheet *sheet, const struct ng_exposure *exposure,
                              unsigned length, bool with_target) {
-    static const struct ng_addr no_addr;
     struct ng_layout *layout = &sheet->layout;
-    const char *proto = ng_proto_text(exposure->proto);
-    bool on_host = exposure->host_port;
-    const char *to =
-        ng_layout_socket(layout, on_host && !with_target ? no_addr : exposure->container_addr,
-                         exposure->container_port, length);
+    const char *target = target_text(sheet, exposure, length, with_target);
+    const char *role = ng_role_words(exposure);
 
-    if (!on_host)
-        return ng_layout_text(layout, "%s/%s", to, proto);
-    const char *at = ng_layout_socket(layout, exposure->host_addr, exposure->host_port, length);
-    if (!exposure->container_port || exposure->kind == NG_KIND_HOST_NETWORK)
-        return ng_layout_text(layout, "%s/%s", at, proto);
-    return ng_layout_text(layout, "%s/%s ->" NG_KEEP "%s", at, proto, to);
+    return ng_layout_text(layout, "%s/%s%s%s%s%s", asked_text(layout, exposure, length),
+                          ng_proto_text(exposure->proto), *target ? " ->" NG_KEEP : "", target,
+                          *role ? " " : "", role);
 }
 
 const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *exposure) {
@@ -40,7 +65,9 @@ const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *expos
     if (exposure->kind == NG_KIND_HOST_NETWORK)
         return "host net";
     if (exposure->kind == NG_KIND_L2)
-        return "own LAN address";
+        return "LAN";
+    if (exposure->kind == NG_KIND_INGRESS)
+        return "ingress";
     for (unsigned bit = NG_PATH_DNAT; bit <= NG_PATH_IPVS; bit <<= 1)
         if (exposure->paths & bit)
             via = ng_layout_join(&sheet->layout, via, ng_path_text((enum ng_path)bit));
@@ -49,6 +76,29 @@ const char *ng_sheet_via(struct ng_sheet *sheet, const struct ng_exposure *expos
         if (exposure->reach[i].verdict != NG_BLOCKED && ng_addr_is_loopback(exposure->host_addr))
             return ng_layout_text(&sheet->layout, "%s, on link", via);
     return via;
+}
+
+const char *ng_sheet_how(struct ng_sheet *sheet, const struct ng_exposure *exposure) {
+    static const char on_lan[] = "on the LAN, past this host's firewall";
+    struct ng_layout *layout = &sheet->layout;
+    const struct ng_network *network;
+
+    switch (exposure->kind) {
+    case NG_KIND_INGRESS:
+        return "swarm service, on every address of every node, whatever the stack file says";
+    case NG_KIND_DIRECT:
+        return "by route";
+    case NG_KIND_L2:
+        network =
+            ng_network_of_addr(sheet->result->world, exposure->container, exposure->container_addr);
+        if (!network || !network->parent)
+            return on_lan;
+        return ng_layout_text(layout, "%s: %s on %s", on_lan,
+                              ng_layout_escaped(layout, network->driver),
+                              ng_layout_escaped(layout, network->parent));
+    default:
+        return ng_sheet_via(sheet, exposure);
+    }
 }
 
 const char *ng_sheet_decider(struct ng_sheet *sheet, const struct ng_decider *decider) {
@@ -115,7 +165,8 @@ bool ng_sheet_extends(const struct ng_exposure *first, unsigned length,
            first->family == next->family && ng_addr_equal(first->host_addr, next->host_addr) &&
            ng_addr_equal(first->container_addr, next->container_addr) &&
            first->paths == next->paths && first->ufw == next->ufw &&
-           first->firewalld == next->firewalld &&
+           first->firewalld == next->firewalld && first->role == next->role &&
+           first->unverified == next->unverified &&
            port_follows(first->host_port, length, next->host_port) &&
            port_follows(first->container_port, length, next->container_port);
 }
@@ -194,16 +245,6 @@ static void fold_ways(struct ng_ways *ways, size_t first) {
     ways->count = kept;
 }
 
-/* Is `item` one of the comma-separated words of `list`? */
-static bool list_has(const char *list, const char *item) {
-    size_t len = strlen(item);
-
-    for (const char *p = list; (p = strstr(p, item)); p++)
-        if ((p == list || p[-1] == ' ') && (p[len] == ',' || !p[len]))
-            return true;
-    return false;
-}
-
 void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
                        const struct ng_exposure *exposure, const struct ng_finding *finding) {
     struct ng_layout *layout = &sheet->layout;
@@ -224,7 +265,7 @@ void ng_sheet_add_ways(struct ng_sheet *sheet, struct ng_ways *ways,
         };
         struct ng_way *known = find_way(ways, first, &way);
         if (known) {
-            if (!list_has(known->interfaces, way.interfaces))
+            if (!ng_layout_joined(known->interfaces, way.interfaces))
                 known->interfaces = ng_layout_join(layout, known->interfaces, way.interfaces);
             continue;
         }

@@ -23,7 +23,7 @@ enum ng_reach_verdict ng_offence_verdict(const struct offence *offence) {
 }
 
 bool ng_is_same_port(const struct ng_exposure *a, const struct ng_exposure *b) {
-    return a->container == b->container && a->proto == b->proto &&
+    return a->container == b->container && a->family == b->family && a->proto == b->proto &&
            a->container_port == b->container_port;
 }
 
