@@ -28,8 +28,7 @@
 #define INFO                "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"inactive\"}}"
 #define ID                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define CONTAINERS                                                                                 \
-    "[{\"Id\":\"" ID                                                                               \
-    "\",\"Names\":[\"/"                                                                            \
+    "[{\"Id\":\"" ID "\",\"Names\":[\"/"                                                           \
     "redis\"],\"HostConfig\":{\"NetworkMode\":\"default\"},\"Ports\":[{\"IP\":\"0.0.0.0\","        \
     "\"PrivatePort\":6379,\"PublicPort\":6379,\"Type\":\"tcp\"}]}]"
 #define NETWORKS "[{\"Id\":\"" ID "\",\"Name\":\"app\",\"Driver\":\"bridge\"}]"

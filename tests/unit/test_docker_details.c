@@ -49,25 +49,23 @@ static void assert_services(const struct fixture *f, const char *expected) {
     ",\"PublishMode\":\"" mode "\"}"
 #define NAMED(name) "\"Name\":\"" name "\""
 
+#define WEB_PORTS                                                                                  \
+    PORT("udp", "53", "5353", "ingress")                                                           \
+    "," PORT("tcp", "80", "8080", "ingress") "," PORT("tcp", "80", "8080", "ingress")
+#define WEB_SPEC                                                                                   \
+    NAMED("web")                                                                                   \
+    ",\"TaskTemplate\":{\"ContainerSpec\":{\"Env\":[\"KEY=hunter2\"]}},"                           \
+    "\"Labels\":{\"com.docker.stack.namespace\":\"shop\"}"
+#define WEB        SERVICE(WEB_SPEC, "[" WEB_PORTS "]")
+#define HOST       SERVICE(NAMED("host"), "[" PORT("tcp", "80", "80", "host") "]")
+#define WITHOUT    SERVICE(NAMED("none"), "null")
+#define ZERO_PORTS "{\"TargetPort\":7,\"PublishedPort\":0},{\"TargetPort\":8},"
+#define SCTP_PORT  "{\"PublishedPort\":9,\"Protocol\":\"sctp\"},"
+#define APP        SERVICE(NAMED("app"), "[" SCTP_PORT ZERO_PORTS "{\"PublishedPort\":10}]")
+
 static void services_are_read(void **state) {
     struct fixture *f = *state;
-    assert_int_equal(
-        decode_services(
-            f,
-            "[" SERVICE(
-                NAMED("web") ",\"TaskTemplate\":{\"ContainerSpec\":{\"Env\":[\"KEY=hunter2\"]}},"
-                             "\"Labels\":{\"com.docker.stack.namespace\":\"shop\"}",
-                "[" PORT("udp", "53", "5353", "ingress") "," PORT("tcp", "80", "8080", "ingress") "," PORT(
-                    "tcp", "80", "8080",
-                    "ingress") "]") "," SERVICE(NAMED("host"),
-                                                "[" PORT(
-                                                    "tcp", "80", "80",
-                                                    "host") "]") ", " SERVICE(NAMED("none"),
-                                                                              "null") ",\n" SERVICE(NAMED("app"),
-                                                                                                    "[{\"PublishedPort\":9,\"Protocol\":\"sctp\"},"
-                                                                                                    "{\"TargetPort\":7,\"PublishedPort\":0},{\"TargetPort\":8},"
-                                                                                                    "{\"PublishedPort\":10}]") "]"),
-        0);
+    assert_int_equal(decode_services(f, "[" WEB "," HOST ", " WITHOUT ",\n" APP "]"), 0);
     assert_services(f, "app -: 10/6>0 9/132>0\nweb shop: 8080/6>80 5353/17>53\n");
 
     assert_int_equal(decode_services(f, "null"), 0);
@@ -77,7 +75,6 @@ static void services_are_read(void **state) {
                      0);
     assert_int_equal(f->n_services, 0);
 }
-
 #define ONE(port) "[" SERVICE(NAMED("a"), "[" port "]") "]"
 
 static void bad_services_are_refused(void **state) {
@@ -152,7 +149,7 @@ static void ports_of_the_ingress_network_are_read(void **state) {
         decode_ingress(
             f, INGRESS("{\"web\":{\"VIP\":\"10.0.0.4\",\"Ports\":[\"Target: 80, Publish: 8080\","
                        "\"Target: 53, Publish: 5353\",\"Target: 53, Publish: 5353\"]},"
-                       "\"\":{\"Ports\":[]},\"api\":{\"Ports\":[\"Publish: 9\"]},"
+                       "\"\":{\"Ports\":[\"Publish: 7\"]},\"api\":{\"Ports\":[\"Publish: 9\"]},"
                        "\"quiet\":{\"Ports\":null},\"silent\":{}}")),
         0);
     assert_services(f, "api -: 9/0>0\nweb shop: 5353/0>53 8080/0>80\n");
@@ -233,9 +230,9 @@ static void links_are_read(void **state) {
     three[0].n_links = 0;
     assert_int_equal(inspect(f, 0,
                              SETTINGS("{\"net\":{\"Links\":[\"" ID_B ":a\",\"bbbbbbbbbbbbbb:b\","
-                                      "\"bbbbbbbbbbbb:c\",\"bb:d\",\"bbbbbbbbbbbbbc:e\"]}}")),
+                                      "\"bbbbbbbbbbbb:c\",\"aa:d\",\"bbbbbbbbbbbbbc:e\"]}}")),
                      0);
-    assert_links(&three[0], " a=db b=db c=bbbbbbbbbbbb d=bb e=web");
+    assert_links(&three[0], " a=db b=db c=bbbbbbbbbbbb d=aa e=web");
 }
 
 static void network_modes_are_read(void **state) {

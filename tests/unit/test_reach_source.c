@@ -372,6 +372,17 @@ static void test_icmp6_from_nowhere(void **state) {
     assert_string_equal(ask_this(lab, question), "local ::");
 }
 
+static void test_the_unspecified_address_is_of_no_type(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t raw = filter_chain(lab, PREROUTING, -300, true);
+    (void)state;
+    RULE(lab, raw, from(lab, "::/96"), fib_type(lab, NG_FIB_SADDR, NG_ROUTE_UNICAST), ACCEPT);
+    assert_non_null(strstr(ask(lab, ETH0, "2001:db8::1", NG_TCP, 80), "dropped ::/127,"));
+    lab->ruleset.n_rules = 0;
+    RULE(lab, raw, from(lab, "::/96"), fib_type(lab, NG_FIB_SADDR, 0), ACCEPT);
+    assert_string_equal(strstr(ask(lab, ETH0, "2001:db8::1", NG_TCP, 80), "local"), "local ::");
+}
+
 /* What is remembered of one question is not the answer to another. */
 static void test_questions_do_not_leak_into_each_other(void **state) {
     static const enum ng_hook hooks[] = {PREROUTING, INPUT, FORWARD, POSTROUTING};
@@ -437,6 +448,7 @@ int main(void) {
         cmocka_unit_test(test_an_anycast_address_is_no_way),
         cmocka_unit_test(test_rpfilter_of_ip6tables),
         cmocka_unit_test(test_icmp6_from_nowhere),
+        cmocka_unit_test(test_the_unspecified_address_is_of_no_type),
         cmocka_unit_test(test_questions_do_not_leak_into_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
