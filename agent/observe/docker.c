@@ -137,13 +137,25 @@ static int read_networks(struct ng_arena *arena, struct ng_docker_client *client
 
 /* -- what the lists leave open ------------------------------------------------------- */
 
+enum subject {
+    SUBJECT_CONTAINER,
+    SUBJECT_SERVICES,
+    SUBJECT_GATEWAY, /* who is on docker_gwbridge */
+};
+
+struct detail {
+    enum subject subject;
+    struct ng_container *container;
+};
+
 struct details {
     struct ng_arena *arena;
     struct ng_docker_api api;
     struct ng_engine *engine;
-    struct ng_container *containers; /* the engine's */
-    const char *ingress;             /* id of a worker's ingress network, NULL: not asked about */
-    struct ng_container **about;     /* what is asked: a container, or NULL for the services */
+    struct ng_container *containers;  /* the engine's */
+    const char *ingress;              /* id of a worker's ingress network, NULL: not asked about */
+    const struct ng_network *gateway; /* a swarm's docker_gwbridge */
+    struct detail *about;             /* what is asked */
     size_t count;
     bool needed; /* a verdict depends on one of them */
 };
@@ -162,47 +174,66 @@ static bool may_have_untold_links(const struct ng_container *container) {
     return false;
 }
 
-static const char *ingress_network(const struct ng_engine *engine) {
+/* An id that can stand in a path. */
+static bool is_plain_id(const char *id) {
     static const char digits[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    return strlen(id) <= 64 && strspn(id, digits) == strlen(id);
+}
+
+static const struct ng_network *find_network(const struct ng_engine *engine, bool ingress) {
     for (size_t i = 0; i < engine->n_networks; i++) {
-        const char *id = engine->networks[i].id;
-        if (engine->networks[i].ingress && strlen(id) <= 64 && strspn(id, digits) == strlen(id))
-            return id;
+        const struct ng_network *network = &engine->networks[i];
+        bool wanted = ingress ? network->ingress : strcmp(network->name, "docker_gwbridge") == 0;
+        if (wanted && is_plain_id(network->id))
+            return network;
     }
     return NULL;
 }
 
+static void ask_about(struct details *details, enum subject subject,
+                      struct ng_container *container) {
+    details->about[details->count++] = (struct detail){subject, container};
+}
+
 static void choose_details(struct details *details) {
     const struct ng_engine *engine = details->engine;
-    if (engine->swarm && !engine->manager)
-        details->ingress = ingress_network(engine);
-    if (engine->manager || details->ingress)
-        details->about[details->count++] = NULL;
+    const struct ng_network *ingress =
+        engine->swarm && !engine->manager ? find_network(engine, true) : NULL;
+    details->ingress = ingress ? ingress->id : NULL;
+    details->gateway = engine->swarm ? find_network(engine, false) : NULL;
+    if (engine->manager || ingress)
+        ask_about(details, SUBJECT_SERVICES, NULL);
+    if (details->gateway)
+        ask_about(details, SUBJECT_GATEWAY, NULL);
     for (size_t i = 0; i < engine->n_containers; i++) {
         struct ng_container *container = &details->containers[i];
         if (!container->network_mode[0])
             details->needed = true;
         else if (!may_have_untold_links(container))
             continue;
-        details->about[details->count++] = container;
+        ask_about(details, SUBJECT_CONTAINER, container);
     }
 }
 
-static struct request detail_request(const struct details *details,
-                                     const struct ng_container *container) {
-    if (container)
-        return request_about(details->api, "/containers/", container->id, "/json");
+static struct request detail_request(const struct details *details, const struct detail *detail) {
+    if (detail->subject == SUBJECT_CONTAINER)
+        return request_about(details->api, "/containers/", detail->container->id, "/json");
+    if (detail->subject == SUBJECT_GATEWAY)
+        return request_about(details->api, "/networks/", details->gateway->id, "");
     if (details->ingress)
         return request_about(details->api, "/networks/", details->ingress, "?verbose=true");
     return request_for(details->api, "/services");
 }
 
 static int decode_detail(const struct details *details, struct ng_docker_body body,
-                         struct ng_container *container, struct ng_error *error) {
+                         const struct detail *detail, struct ng_error *error) {
     struct ng_engine *engine = details->engine;
-    if (container)
+    if (detail->subject == SUBJECT_CONTAINER)
         return ng_docker_decode_inspect(details->arena, body, details->containers,
-                                        engine->n_containers, container, error);
+                                        engine->n_containers, detail->container, error);
+    if (detail->subject == SUBJECT_GATEWAY)
+        return ng_docker_decode_members(details->arena, body, details->gateway, details->containers,
+                                        engine->n_containers, error);
     if (details->ingress)
         return ng_docker_decode_ingress(details->arena, body, details->containers,
                                         engine->n_containers, &engine->services,
@@ -224,15 +255,16 @@ static int take_detail(const struct details *details, struct ng_docker_client *c
     int r = ng_docker_client_take(client, &tag, &answer, &why);
     if (r == -ENOMEM)
         return r;
-    struct ng_container *container = details->about[tag];
-    struct request request = detail_request(details, container);
+    const struct detail *detail = &details->about[tag];
+    struct request request = detail_request(details, detail);
     if (r == 0 && answer.status == 404)
         return 0;
     if (r == 0)
         r = body_of(details->engine->endpoint, request.text, &answer, &body, &why);
     if (r == 0)
-        r = decode_detail(details, body, container, &why);
-    if (r == 0 || r == -ENOMEM || !container || container->network_mode[0])
+        r = decode_detail(details, body, detail, &why);
+    bool needed = detail->subject == SUBJECT_CONTAINER && !detail->container->network_mode[0];
+    if (r == 0 || r == -ENOMEM || !needed)
         return r == -ENOMEM ? r : 0;
     return ng_error_set(error, r, why.source, "%s", why.message);
 }
@@ -242,7 +274,7 @@ static int ask_details(const struct details *details, struct ng_docker_client *c
     size_t asked = 0, taken = 0;
     while (taken < details->count) {
         while (asked < details->count && !ng_docker_client_is_full(client)) {
-            struct request request = detail_request(details, details->about[asked]);
+            struct request request = detail_request(details, &details->about[asked]);
             int r = ng_docker_client_ask(client, request.text + sizeof(METHOD) - 1, asked++, error);
             if (r < 0)
                 return r;
@@ -257,7 +289,7 @@ static int ask_details(const struct details *details, struct ng_docker_client *c
 
 static int read_details(struct details *details, struct ng_docker_client *client,
                         struct ng_error *error) {
-    details->about = calloc(details->engine->n_containers + 1, sizeof(struct ng_container *));
+    details->about = calloc(details->engine->n_containers + 2, sizeof(struct detail));
     if (!details->about)
         return -ENOMEM;
     choose_details(details);

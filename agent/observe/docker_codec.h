@@ -69,6 +69,12 @@ int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body
                               const struct ng_network **ret_networks, size_t *ret_count,
                               struct ng_error *error) _must_check_;
 
+/* Adds the network to the endpoints of the containers that are on it (/networks/ID), where their
+ * list leaves it out: a swarm's tasks are on docker_gwbridge without being asked. */
+int ng_docker_decode_members(struct ng_arena *arena, struct ng_docker_body body,
+                             const struct ng_network *network, struct ng_container *containers,
+                             size_t count, struct ng_error *error) _must_check_;
+
 /* The services that have ports in ingress mode: as a manager tells them (/services), and as any
  * node of the swarm does (its ingress network, asked for with verbose=true), where a port's
  * protocol is not told, and a service's stack only by its own tasks among the containers. */

@@ -2,6 +2,7 @@
 #include "agent/observe/docker_shape.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,4 +184,87 @@ int ng_docker_decode_networks(struct ng_arena *arena, struct ng_docker_body body
     *ret_networks = networks;
     *ret_count = count;
     return 0;
+}
+
+/* -- who is on a network ------------------------------------------------------------- */
+
+/* "172.18.0.3/16"; family 0: none. */
+static int read_member_addr(const struct shape *shape, const struct place *at, const json_t *member,
+                            const char *key, struct ng_addr *ret_addr) {
+    struct ng_addr addr;
+    char own[NG_ADDR_TEXT];
+    const char *text;
+    int r = shape_string(shape, at, member, key, NAME_BYTES, &text);
+    size_t len = r < 0 ? 0 : strcspn(text, "/");
+    if (r < 0 || len == 0)
+        return r;
+    snprintf(own, sizeof(own), "%.*s", (int)len, text);
+    if (len >= sizeof(own) || ng_addr_parse(own, &addr) < 0)
+        return shape_wrong(shape, &(struct place){at, key, 0}, "an address and its prefix length",
+                           json_object_get(member, key));
+    *ret_addr = addr;
+    return 0;
+}
+
+static int compare_endpoints(const void *a, const void *b) {
+    const struct ng_endpoint *x = a, *y = b;
+    return strcmp(x->network, y->network);
+}
+
+static bool is_on(const struct ng_container *container, const char *network) {
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (strcmp(container->endpoints[i].network, network) == 0)
+            return true;
+    return false;
+}
+
+static int add_endpoint(const struct shape *shape, struct ng_container *container,
+                        struct ng_endpoint endpoint) {
+    const size_t n = container->n_endpoints;
+    struct ng_endpoint *endpoints = ng_arena_alloc(shape->arena, n + 1, sizeof(*endpoints));
+    if (!endpoints)
+        return -ENOMEM;
+    if (n)
+        memcpy(endpoints, container->endpoints, n * sizeof(*endpoints));
+    endpoints[n] = endpoint;
+    qsort(endpoints, n + 1, sizeof(*endpoints), compare_endpoints);
+    container->endpoints = endpoints;
+    container->n_endpoints = n + 1;
+    return 0;
+}
+
+static int read_member(const struct shape *shape, const struct place *at, const json_t *member,
+                       const struct ng_network *network, struct ng_container *container) {
+    struct ng_endpoint endpoint = {.network = network->name, .network_id = network->id};
+    int r = shape_object(shape, at, member);
+    if (r == 0)
+        r = read_member_addr(shape, at, member, "IPv4Address", &endpoint.addr4);
+    if (r == 0)
+        r = read_member_addr(shape, at, member, "IPv6Address", &endpoint.addr6);
+    if (r < 0 || is_on(container, network->name))
+        return r;
+    return add_endpoint(shape, container, endpoint);
+}
+
+int ng_docker_decode_members(struct ng_arena *arena, struct ng_docker_body body,
+                             const struct ng_network *network, struct ng_container *containers,
+                             size_t count, struct ng_error *error) {
+    const struct shape shape = {.arena = arena, .body = body, .error = error};
+    const struct place at = {NULL, "network", 0}, at_members = {&at, "Containers", 0};
+    json_t *document;
+    const json_t *members;
+    int r = shape_document(&shape, &at, &document);
+    if (r < 0)
+        return r;
+    r = shape_object(&shape, &at, document);
+    if (r == 0)
+        r = shape_member(&shape, &at, document, "Containers", JSON_OBJECT, &members);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const json_t *member = json_object_get(members, containers[i].id);
+        if (member)
+            r = read_member(&shape, &(struct place){&at_members, containers[i].id, 0}, member,
+                            network, &containers[i]);
+    }
+    json_decref(document);
+    return r;
 }

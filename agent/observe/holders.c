@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/observe/proc.h"
@@ -18,6 +19,8 @@ struct search {
     size_t count;
     enum ng_holder_kind enough;
     size_t unsettled; /* sockets without a holder of that kind */
+    bool elsewhere;   /* looked at are processes of other network namespaces than this one's */
+    struct stat here; /* this one's */
 };
 
 /* What a process says about itself, read when its first socket of interest is met. */
@@ -114,10 +117,19 @@ static int take_socket(struct search *search, struct process *process, uint64_t 
     return 0;
 }
 
+static bool is_elsewhere(const struct search *search, int process_fd) {
+    struct stat own;
+
+    return fstatat(process_fd, "ns/net", &own, 0) == 0 &&
+           (own.st_ino != search->here.st_ino || own.st_dev != search->here.st_dev);
+}
+
 /* Goes through the open files of one process; one that ends meanwhile has none. */
 static int search_process(uint32_t pid, int process_fd, void *context) {
     struct search *search = context;
     struct process process = {.pid = pid, .dir_fd = process_fd};
+    if (is_elsewhere(search, process_fd) != search->elsewhere)
+        return 0;
     int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *files = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *file;
@@ -179,6 +191,13 @@ int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t co
             search.unsettled++;
     if (search.unsettled == 0)
         return 0;
+    if (stat("/proc/self/ns/net", &search.here) < 0)
+        search.here = (struct stat){0}; /* then none is told to be here, and all are looked at */
+    /* Of most containers' processes no file needs to be looked at; but a socket may be held by one
+     * that has left the namespace it was made in. */
     int r = ng_holders_each_process(search_process, &search);
+    search.elsewhere = true;
+    if (r == 0)
+        r = ng_holders_each_process(search_process, &search);
     return r < 0 ? r : 0;
 }

@@ -29,8 +29,9 @@ struct ng_holder {
 };
 
 /* Fills in who holds each socket and sorts `holders` by inode. Of several processes that hold
- * a socket the highest kind counts, then the lowest pid; the search ends when every socket
- * has a holder of kind `enough`. Never reads a command line or an environment. 0 or -ENOMEM. */
+ * a socket the highest kind counts, then one of this network namespace, then the lowest pid; the
+ * search ends when every socket has a holder of kind `enough`. Never reads a command line or an
+ * environment. 0 or -ENOMEM. */
 int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t count,
                     enum ng_holder_kind enough) _must_check_;
 

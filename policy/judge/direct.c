@@ -88,8 +88,8 @@ static const struct ng_network *network_of(const struct ng_engine *engine,
 
 /* An address of this family on the LAN (or not). Those of an overlay network are known to other
  * nodes' containers only, in a namespace that is not this host's. */
-static bool is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
-                        uint8_t family, bool on_lan) {
+bool ng_is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
+                    uint8_t family, bool on_lan) {
     const struct ng_network *network = network_of(engine, endpoint);
     if (!addr_on(endpoint, family).family)
         return false;
@@ -102,7 +102,7 @@ static const struct ng_endpoint *find_endpoint(const struct ng_engine *engine,
                                                const struct ng_container *container, uint8_t family,
                                                bool on_lan) {
     for (size_t i = 0; i < container->n_endpoints; i++)
-        if (is_endpoint(engine, &container->endpoints[i], family, on_lan))
+        if (ng_is_endpoint(engine, &container->endpoints[i], family, on_lan))
             return &container->endpoints[i];
     return NULL;
 }
@@ -125,7 +125,7 @@ int ng_direct_destinations(const struct ng_world *world, const struct ng_exposur
     if (!addrs)
         return -ENOMEM;
     for (size_t i = 0; engine && i < container->n_endpoints; i++)
-        if (is_endpoint(engine, &container->endpoints[i], exposure->family, false))
+        if (ng_is_endpoint(engine, &container->endpoints[i], exposure->family, false))
             addrs[n++] = addr_on(&container->endpoints[i], exposure->family).value;
     *ret_addrs = addrs;
     *ret_count = n;

@@ -49,35 +49,42 @@ int ng_add_exposure(struct judgement *judgement, struct ng_exposure exposure) {
 
 /* -- published ports ----------------------------------------------------------------- */
 
-/* The container's address of this family, else of the other: docker-proxy leads IPv6
- * clients to IPv4 containers. */
-static struct ng_addr container_addr(const struct ng_container *container, uint8_t family) {
-    struct ng_addr other = {0};
-    for (size_t i = 0; i < container->n_endpoints; i++) {
-        struct ng_addr addr4 = container->endpoints[i].addr4, addr6 = container->endpoints[i].addr6;
-        struct ng_addr wanted = family == NG_IP4 ? addr4 : addr6;
-        if (wanted.family)
-            return wanted;
-        if (!other.family)
-            other = family == NG_IP4 ? addr6 : addr4;
-    }
-    return other;
+/* The container's address of this family, else of the other: docker-proxy leads IPv6 clients to
+ * IPv4 containers. One on a bridge, if it has any: there published ports lead. */
+static struct ng_addr container_addr(const struct ng_engine *engine,
+                                     const struct ng_container *container, uint8_t family) {
+    struct ng_addr found = {0};
+    unsigned best = 0;
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        for (unsigned other = 0; other < 2; other++) {
+            const struct ng_endpoint *endpoint = &container->endpoints[i];
+            uint8_t own = (family == NG_IP4) != other ? NG_IP4 : NG_IP6;
+            struct ng_addr addr = own == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
+            unsigned fits =
+                addr.family ? 1 + 2 * !other + 4 * ng_is_endpoint(engine, endpoint, own, false) : 0;
+            if (fits > best) {
+                best = fits;
+                found = addr;
+            }
+        }
+    return found;
 }
 
-static int add_published(struct judgement *judgement, const struct ng_container *container) {
+static int add_published(struct judgement *judgement, const struct ng_engine *engine,
+                         const struct ng_container *container) {
     for (size_t i = 0; i < container->n_published; i++) {
         const struct ng_published *published = &container->published[i];
-        int r = ng_add_exposure(
-            judgement, (struct ng_exposure){
-                           .kind = NG_KIND_PUBLISHED,
-                           .family = published->host_addr.family,
-                           .proto = published->proto,
-                           .host_addr = published->host_addr,
-                           .host_port = published->host_port,
-                           .container = container,
-                           .container_addr = container_addr(container, published->host_addr.family),
-                           .container_port = published->container_port,
-                       });
+        int r = ng_add_exposure(judgement, (struct ng_exposure){
+                                               .kind = NG_KIND_PUBLISHED,
+                                               .family = published->host_addr.family,
+                                               .proto = published->proto,
+                                               .host_addr = published->host_addr,
+                                               .host_port = published->host_port,
+                                               .container = container,
+                                               .container_addr = container_addr(
+                                                   engine, container, published->host_addr.family),
+                                               .container_port = published->container_port,
+                                           });
         if (r < 0)
             return r;
     }
@@ -240,9 +247,11 @@ static void drop_doubles(struct judgement *judgement) {
 
 int ng_find_exposures(struct judgement *judgement) {
     int r = 0;
-    for (size_t i = 0; i < judgement->world->n_engines; i++)
-        for (size_t k = 0; r == 0 && k < judgement->world->engines[i].n_containers; k++)
-            r = add_published(judgement, &judgement->world->engines[i].containers[k]);
+    for (size_t i = 0; i < judgement->world->n_engines; i++) {
+        const struct ng_engine *engine = &judgement->world->engines[i];
+        for (size_t k = 0; r == 0 && k < engine->n_containers; k++)
+            r = add_published(judgement, engine, &engine->containers[k]);
+    }
     if (r == 0)
         r = ng_find_ingress(judgement);
     if (r == 0)

@@ -65,6 +65,9 @@ int ng_direct_destinations(const struct ng_world *world, const struct ng_exposur
  * this family; sorted by proto, port, none twice. */
 int ng_known_ports(struct ng_arena *arena, const struct ng_container *container, uint8_t family,
                    struct ng_port **ret_ports, size_t *ret_count) _must_check_;
+/* Has the container an address of this family there, on the LAN, or (not on_lan) on a bridge? */
+bool ng_is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
+                    uint8_t family, bool on_lan);
 bool ng_is_on_lan(const struct ng_network *network);
 bool ng_network_is_used(const struct ng_engine *engine, const struct ng_network *network);
 const struct ng_link *ng_link_named(const struct ng_world *world, const char *name);

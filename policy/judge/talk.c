@@ -151,8 +151,7 @@ static int decide(const struct judgement *judgement, const struct meeting *meeti
         return 0;
     for (size_t i = 0; r == 0 && i < talk->n_ports; i++)
         r = ask(judgement, bridge, meeting, family, talk->ports[i], &count);
-    if (talk->n_ports)
-        talk->verdict = verdict_of(&count, talk->n_ports);
+    talk->verdict = talk->n_ports ? verdict_of(&count, talk->n_ports) : NG_UNKNOWN;
     talk->opens = count.reached > count.reached_by_strangers;
     return r;
 }

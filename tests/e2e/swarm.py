@@ -7,10 +7,12 @@ packets first; then netguard has to say the same on each node, asking that node'
 """
 import concurrent.futures
 import ipaddress
+import json
 import os
 import pathlib
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -334,8 +336,23 @@ def host_mode(tap, swarm):
                 exposure = of_service(report, "orders_store", "published", family)
                 same((exposure["host_port"], exposure["container_port"]), (16379, 6379), "ports")
                 same((exposure["container"]["stack"], exposure["container"]["networks"]),
-                     ("orders", ["orders_backend"]), "stack and networks")  # fmt: skip
+                     ("orders", ["docker_gwbridge", "orders_backend"]),
+                     "stack and networks")  # fmt: skip
                 is_open(report, exposure)
+    with tap.case("worker: the task at its own address on docker_gwbridge, for who routes there"):
+        node = swarm.worker
+        task = node.netns(node.task("orders_store"))
+        shown = subprocess.run(["nsenter", f"--net={task}", "ip", "-4", "-j", "addr"], check=True,
+                               capture_output=True).stdout  # fmt: skip
+        (own,) = {one["local"] for link in json.loads(shown) for one in link["addr_info"]
+                  if one["local"].startswith("172.")}  # fmt: skip
+        swarm.manager.outside("ip", "route", "add", f"{own}/32", "via", node.addr4)
+        is_closed = swarm.version == "28"  # by its rules in raw PREROUTING
+        node.expect(None if is_closed else "store", own, 6379)
+        swarm.manager.outside("ip", "route", "del", f"{own}/32")
+        found = [e for e in node.check().exposures
+                 if e["kind"] == "direct" and e["container_addr"] == own]  # fmt: skip
+        same([e["container_port"] for e in found], [] if is_closed else [6379], "direct ports")
 
 
 def ingress(tap, swarm):

@@ -112,19 +112,6 @@ def engine_absent(tap, engine):
         same(check("--docker", "unix:///nonexistent").returncode, 3, "status of the table")
 
 
-def untold_way(tap, engine):
-    """A container that stands on the LAN past every rule must not read as closed."""
-    with tap.case("a container on a macvlan network: a gap that names the network"):
-        same("macvlan" in json.dumps(engine.check().json["gaps"]), False, "named before")
-        engine.docker("network", "create", "-d", "macvlan", "--subnet", "203.0.113.0/24",
-                      "-o", "parent=eth0", "lan")  # fmt: skip
-        engine.docker("run", "-d", "--name", "on-lan", "-v", "/usr:/usr:ro", "--network", "lan",
-                      "lab", "on-lan", "6379")  # fmt: skip
-        report = engine.check()
-        same(report.json["complete"], False, "complete")
-        same("network lan (macvlan)" in json.dumps(report.json["gaps"]), True, "named")
-
-
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory() as directory, Engine(sys.argv[1]) as engine:
@@ -136,7 +123,6 @@ def main():
         replay(tap, engine, pathlib.Path(directory))
         engine_absent(tap, engine)
         untouched(tap, engine)
-        untold_way(tap, engine)
     return tap.finish()
 
 

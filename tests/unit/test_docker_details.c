@@ -75,6 +75,7 @@ static void services_are_read(void **state) {
                      0);
     assert_int_equal(f->n_services, 0);
 }
+
 #define ONE(port) "[" SERVICE(NAMED("a"), "[" port "]") "]"
 
 static void bad_services_are_refused(void **state) {

@@ -156,11 +156,57 @@ static void podman_names_networks_otherwise(void **state) {
     assert_string_equal(f->networks[0].bridge, "docker0");
 }
 
+static int decode_members(struct fixture *f, const char *text) {
+    static const struct ng_network gateway = {.id = ID_C, .name = "docker_gwbridge"};
+    memset(&f->error, 0, sizeof(f->error));
+    struct ng_docker_body body = body_of(text, strlen(text));
+    int r = ng_docker_decode_members(f->arena, body, &gateway, f->containers, f->n_containers,
+                                     &f->error);
+    free(body.bytes);
+    return r;
+}
+
+/* What the list of containers does not tell of a swarm's tasks. */
+static void members_are_added(void **state) {
+    struct fixture *f = *state;
+    struct ng_endpoint web[] = {{.network = "a"}, {.network = "z"}};
+    struct ng_endpoint told[] = {{.network = "docker_gwbridge"}};
+    struct ng_container containers[] = {{.id = ID_A, .endpoints = web, .n_endpoints = 2},
+                                        {.id = ID_B, .endpoints = told, .n_endpoints = 1},
+                                        {.id = ID_C}};
+    f->containers = containers;
+    f->n_containers = ARRAY_SIZE(containers);
+    assert_int_equal(
+        decode_members(f, "{\"Containers\":{\"ingress-sbox\":{\"IPv4Address\":\"172.18.0.2/16\"},"
+                          "\"" ID_A "\":{\"IPv4Address\":\"172.18.0.3/16\",\"IPv6Address\":\"\"},"
+                          "\"" ID_B "\":{\"IPv4Address\":\"172.18.0.4/16\"}}}"),
+        0);
+    assert_int_equal(containers[0].n_endpoints, 3);
+    assert_string_equal(containers[0].endpoints[1].network, "docker_gwbridge");
+    assert_string_equal(containers[0].endpoints[1].network_id, ID_C);
+    assert_int_equal(containers[0].endpoints[1].addr4.value, 0xac120003);
+    assert_int_equal(containers[0].endpoints[1].addr6.family, 0);
+    assert_int_equal(containers[1].n_endpoints, 1);
+    assert_int_equal(containers[2].n_endpoints, 0);
+    assert_int_equal(decode_members(f, "{}"), 0);
+    assert_int_equal(decode_members(f, "{\"Containers\":null}"), 0);
+    assert_int_equal(decode_members(f, "[]"), -EPROTO);
+    assert_int_equal(decode_members(f, "{\"Containers\":{\"" ID_A "\":3}}"), -EPROTO);
+    assert_int_equal(
+        decode_members(f, "{\"Containers\":{\"" ID_A "\":{\"IPv4Address\":\"here/16\"}}}"),
+        -EPROTO);
+    assert_non_null(strstr(f->error.message, "an address and its prefix length"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(networks_are_read),           TEST(gateway_modes_are_read),
-        TEST(options_of_bridges_are_read), TEST(parents_are_read),
-        TEST(encryption_is_read),          TEST(podman_names_networks_otherwise),
+        TEST(members_are_added),
+        TEST(networks_are_read),
+        TEST(gateway_modes_are_read),
+        TEST(options_of_bridges_are_read),
+        TEST(parents_are_read),
+        TEST(encryption_is_read),
+        TEST(podman_names_networks_otherwise),
         TEST(bad_networks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,29 @@ static void test_on_a_lan_that_is_not_here(void **state) {
     assert_true(judge(host)->complete);
 }
 
+/* Of a task on an overlay network the address that ports lead to is that on the gateway bridge. */
+static void test_a_task_on_an_overlay(void **state) {
+    _host_ host = host_new(QUIET);
+    struct ng_network networks[] = {
+        {.id = "", .name = "a", .driver = "overlay"},
+        {.id = "", .name = "docker_gwbridge", .driver = "bridge", .bridge = "docker0"}};
+    struct ng_endpoint both[] = {
+        {.network = "a", .network_id = "", .addr4 = addr("10.0.1.4")},
+        {.network = "docker_gwbridge", .network_id = "", .addr4 = addr("172.17.0.2")}};
+    (void)state;
+    add_redis(host);
+    publish(host, "0.0.0.0", 16379, 6379);
+    host->engine.networks = networks;
+    host->engine.n_networks = 2;
+    host->containers[0].endpoints = both;
+    host->containers[0].n_endpoints = 2;
+    assert_string_equal(
+        exposures_text(host), "published tcp 0.0.0.0:16379 redis:6379 dnat " BOTH_LINKS(
+                                  "reachable all") "direct tcp 172.17.0.2:0 redis:6379 "
+                                                   "route " BOTH_LINKS("reachable all"));
+    assert_int_equal(host->result->exposures[0].container_addr.value, 0xac110002);
+}
+
 /* -- the swarm ------------------------------------------------------------------------- */
 
 static const struct ng_ingress_port web_port[] = {{NG_TCP, 8080, 80}};
@@ -387,6 +410,9 @@ static void test_link_that_opens(void **state) {
     (void)state;
     link_app_to_redis(host);
     assert_int_equal(only_talk(host)->verdict, NG_BLOCKED);
+    host->containers[1].n_exposed = 0; /* no port is known to ask about */
+    assert_int_equal(only_talk(host)->verdict, NG_UNKNOWN);
+    host->containers[1].n_exposed = 1;
     RULE(host->lab, host->forward, from(host->lab, "172.17.0.2"), to(host->lab, "172.17.0.3"),
          dport(host->lab, 6379), ACCEPT);
     const struct ng_talk *talk = only_talk(host);
@@ -454,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_nobody_routes_there),
         cmocka_unit_test(test_on_the_lan),
         cmocka_unit_test(test_on_a_lan_that_is_not_here),
+        cmocka_unit_test(test_a_task_on_an_overlay),
         cmocka_unit_test(test_ingress_of_a_worker),
         cmocka_unit_test(test_ingress_with_its_service),
         cmocka_unit_test(test_ingress_without_protocol),
