@@ -246,9 +246,12 @@ bool ng_is_for_many(const struct place *place) {
 
 static enum knowledge ether_value(const struct place *place, enum ng_field field,
                                   ng_u128 *ret_value) {
-    if (!place->iif || (place->iif->type != ARPHRD_ETHER_ && !place->iif->loopback))
+    /* On its way out it bears the address of the link that it goes out by. */
+    bool leaves = place->hook == NG_HOOK_EGRESS;
+    const struct ng_link *link = leaves ? place->oif : place->iif;
+    if (!link || (link->type != ARPHRD_ETHER_ && !link->loopback))
         return ABSENT;
-    if (field == NG_FIELD_ETHER_SADDR && place->question->has_smac)
+    if (field == NG_FIELD_ETHER_SADDR && place->question->has_smac && !leaves)
         return known(place->question->smac, ret_value);
     return UNKNOWN;
 }

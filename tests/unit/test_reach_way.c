@@ -108,6 +108,23 @@ static void test_link_types_on_the_way_out(void **state) {
     assert_string_equal(ask_container(lab), "forwarded docker0 all by 3");
 }
 
+/* Who has sent the frame that came in is not who sends the one that goes out. */
+static void test_ethernet_addresses_on_the_way_out(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t forward = filter_chain(lab, FORWARD, 0, true);
+    uint32_t egress = device_chain(lab, NG_HOOK_EGRESS, "docker0", false);
+    struct ng_question question = question_to(ETH0, "172.17.0.2", NG_TCP, 80);
+    (void)state;
+    lab->links[ETH0 - 1].type = lab->links[DOCKER0 - 1].type = 1;
+    question.has_smac = true;
+    question.smac = 0x020000000001;
+    RULE(lab, forward, is(lab, NG_FIELD_ETHER_SADDR, 0x020000000001), ACCEPT);
+    RULE(lab, egress, is(lab, NG_FIELD_ETHER_SADDR, 0x020000000001), DROP);
+    assert_non_null(strstr(ask_this(lab, question), "dropped all by 2; forwarded docker0 all"));
+    lab->links[DOCKER0 - 1].type = 65534; /* without such addresses */
+    assert_string_equal(ask_this(lab, question), "forwarded docker0 all by 1");
+}
+
 /* Links that claim to stand on each other are followed so far and no further. */
 static void test_links_in_a_circle(void **state) {
     _lab_ lab = lab_new();
@@ -505,6 +522,7 @@ int main(void) {
         cmocka_unit_test(test_packet_types_below_a_macvlan),
         cmocka_unit_test(test_below_ip),
         cmocka_unit_test(test_link_types_on_the_way_out),
+        cmocka_unit_test(test_ethernet_addresses_on_the_way_out),
         cmocka_unit_test(test_links_in_a_circle),
         cmocka_unit_test(test_ports_with_chains_of_their_own),
         cmocka_unit_test(test_egress),
