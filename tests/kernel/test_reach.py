@@ -162,9 +162,33 @@ def check(top):
     return world["exposures"]
 
 
+def place_of(exposure):
+    """The address and port that are asked for."""
+    if exposure["kind"] == "direct":
+        return exposure["container_addr"], exposure["container_port"]
+    return exposure["host_addr"], exposure["host_port"]
+
+
 def name_of(exposure):
     who = exposure["container"]["name"] if exposure["container"] else exposure["process"]
-    return f"{who} {exposure['host_addr']}:{exposure['host_port']}/{exposure['proto']}"
+    addr, port = place_of(exposure)
+    return f"{who} {addr}:{port}/{exposure['proto']}"
+
+
+def unlisted(top, listed):
+    """Containers' own addresses of which netguard says nothing: nobody gets there."""
+    told = {(one["proto"], *place_of(one)) for one in listed if one["kind"] == "direct"}
+    for published in top.layout.published:
+        container = next(one for one in top.layout.containers if one.name == published.container)
+        for addr in container.addrs:
+            if (published.proto, addr, published.container_port) not in told:
+                told.add((published.proto, addr, published.container_port))
+                yield {"kind": "direct", "family": "ip" if family_of(addr) == 4 else "ip6",
+                       "proto": published.proto, "container": {"name": container.name},
+                       "container_addr": addr, "container_port": published.container_port,
+                       "reach": [{"interface": one.name, "verdict": "blocked", "sources": [],
+                                  "maybe": [], "unsure": [], "source_ports": None}
+                                 for one in top.layout.uplinks]}  # fmt: skip
 
 
 class Question:
@@ -195,7 +219,7 @@ class Question:
         self.arrived = {}
 
     def destinations(self):
-        host = self.exposure["host_addr"]
+        host, _ = place_of(self.exposure)
         if int(address(host)):
             return [host]
         own = [one for one in self.top.layout.host_addresses() if family_of(one) == self.family]
@@ -206,7 +230,7 @@ class Question:
         for src, sport in self.asked:
             for dst in self.destinations():
                 yield (self.uplink, src, dst, self.exposure["proto"], sport,
-                       self.exposure["host_port"])
+                       place_of(self.exposure)[1])
 
     def note(self, arrived):
         for probe in self.probes():
@@ -261,11 +285,12 @@ def judge(top, rules, most=SOURCES_PER_PORT):
     """Everything netguard lists in this world, against the kernel. Returns how many probes were
     compared, and the complaints."""
     undecidable = UNDECIDABLE.search(rules) is not None
-    questions = [Question(top, exposure, uplink.name, rules, most) for exposure in check(top)
+    exposures = check(top)
+    assert exposures, "nothing is listed"
+    questions = [Question(top, exposure, uplink.name, rules, most)
+                 for exposure in (*exposures, *unlisted(top, exposures))
                  for uplink in top.layout.uplinks]
-    assert questions, "nothing is listed"
-    listed = {(one.exposure["proto"], one.exposure["host_addr"], one.exposure["host_port"])
-              for one in questions}
+    listed = {(one["proto"], *place_of(one)) for one in exposures}
     for one in top.layout.published:
         assert (one.proto, one.addr, one.port) in listed, f"{one} is not listed"
     arrived = {}
