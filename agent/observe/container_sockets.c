@@ -94,8 +94,7 @@ static int read_container(struct search *search, struct ng_container *container,
 
     if (fd < 0)
         return 0;
-    /* The monitor of a container is in its cgroup, and on the host's network. */
-    if (fstat(fd, &before) < 0 || same_namespace(&before, &search->host)) {
+    if (fstat(fd, &before) < 0) {
         close(fd);
         return 0;
     }
@@ -116,9 +115,14 @@ static int look_at(uint32_t pid, int process_fd, void *context) {
     struct search *search = context;
     struct ng_container *container;
     char cgroup[4096];
+    struct stat own;
     int r = 0;
 
     (void)pid;
+    /* Most processes are on the host's network, and so is the monitor of a container, which is in
+     * its cgroup. */
+    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && same_namespace(&own, &search->host))
+        return 0;
     if (ng_proc_read(process_fd, "cgroup", cgroup, sizeof(cgroup)) <= 0)
         return 0;
     container = container_of(search, cgroup);
