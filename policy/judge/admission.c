@@ -52,9 +52,11 @@ static bool leads_to(const struct ng_world *world, const struct ng_container *co
 }
 
 /* The engine's daemon may hold a published port's socket without ever accepting, when
- * docker-proxy is switched off; the proxy itself is a process of another name. */
+ * docker-proxy is switched off, and so does Podman's monitor of a container; the proxies themselves
+ * are processes of other names. */
 static bool serves(const struct ng_listener *listener) {
-    return !listener->process || strcmp(listener->process, "dockerd") != 0;
+    return !listener->process ||
+           (strcmp(listener->process, "dockerd") != 0 && strcmp(listener->process, "conmon") != 0);
 }
 
 /* 1 in, 0 not in, -1 cannot be told. */

@@ -198,15 +198,28 @@ static const char *fix_socket(struct ng_arena *arena, const struct offence *offe
                            name, command, alternative);
 }
 
-static const char *fix_direct(struct ng_arena *arena, const struct offence *offence) {
-    const char *name = who_in_line(arena, offence->exposure);
-    return name ? ng_arena_printf(
-                      arena,
-                      "whoever routes to the network of %s gets past what is published: let the "
-                      "policy of FORWARD be drop, or drop there what comes from outside\n"
-                      "or upgrade the engine: from 28 on it closes its containers' own addresses",
-                      name)
-                : NULL;
+static const char *fix_direct(const struct judgement *judgement, const struct offence *offence) {
+    struct ng_arena *arena = judgement->arena;
+    const struct ng_exposure *exposure = offence->exposure;
+    const struct ng_network *network = ng_direct_network(judgement->world, exposure);
+    uint8_t mode = !network                     ? NG_GATEWAY_NAT
+                   : exposure->family == NG_IP4 ? network->gateway4
+                                                : network->gateway6;
+    const char *name = who_in_line(arena, exposure);
+    if (!name)
+        return NULL;
+    if (mode != NG_GATEWAY_NAT)
+        return ng_arena_printf(arena,
+                               "network %s is in gateway mode %s, which opens its containers' own "
+                               "addresses: let it be nat and publish what others need\n"
+                               "or drop in DOCKER-USER what comes from outside for %s",
+                               network->name, ng_gateway_mode_text(mode), name);
+    return ng_arena_printf(arena,
+                           "whoever routes to the network of %s gets past what is published: let "
+                           "the policy of FORWARD be drop, or drop there what comes from outside\n"
+                           "or upgrade the engine: from 28 on it closes its containers' own "
+                           "addresses",
+                           name);
 }
 
 static const char *fix_on_lan(const struct judgement *judgement, const struct offence *offence) {
@@ -267,7 +280,7 @@ static const char *fix_text(const struct judgement *judgement, const struct offe
     case NG_KIND_INGRESS:
         return fix_ingress(arena, offence);
     case NG_KIND_DIRECT:
-        return fix_direct(arena, offence);
+        return fix_direct(judgement, offence);
     case NG_KIND_L2:
         return fix_on_lan(judgement, offence);
     default:

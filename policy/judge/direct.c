@@ -180,6 +180,17 @@ int ng_find_direct(struct judgement *judgement) {
     return r;
 }
 
+const struct ng_network *ng_direct_network(const struct ng_world *world,
+                                           const struct ng_exposure *exposure) {
+    const struct ng_container *container = exposure->container;
+    const struct ng_engine *engine = engine_of(world, container);
+    for (size_t i = 0; engine && i < container->n_endpoints; i++)
+        if (ng_addr_equal(addr_on(&container->endpoints[i], exposure->family),
+                          exposure->container_addr))
+            return network_of(engine, &container->endpoints[i]);
+    return NULL;
+}
+
 /* Does nobody get there, and not because of the guard? */
 static bool is_closed(const struct ng_exposure *exposure) {
     for (size_t i = 0; i < exposure->n_reach; i++) {

@@ -61,6 +61,9 @@ void ng_drop_closed_ways(struct judgement *judgement);
 int ng_direct_destinations(const struct ng_world *world, const struct ng_exposure *exposure,
                            struct ng_arena *arena, ng_u128 **ret_addrs,
                            size_t *ret_count) _must_check_;
+/* The network of its `container_addr`; NULL: not told. */
+const struct ng_network *ng_direct_network(const struct ng_world *world,
+                                           const struct ng_exposure *exposure);
 /* The ports of a container that are known: exposed, published, or listened on at its address of
  * this family; sorted by proto, port, none twice. */
 int ng_known_ports(struct ng_arena *arena, const struct ng_container *container, uint8_t family,

@@ -7,6 +7,7 @@
 
 enum {
     API_PORT = 2375,
+    API_TLS_PORT = 2376,
     MANAGEMENT_PORT = 2377,
     GOSSIP_PORT = 7946,
     DATA_PATH_PORT = 4789, /* VXLAN, RFC 7348 */
@@ -60,10 +61,13 @@ enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_list
         return role;
     if (api)
         return api->tls ? NG_ROLE_DOCKER_API_TLS : NG_ROLE_DOCKER_API;
-    if (!is_process(listener, "dockerd") || world->n_engines == 0)
+    /* The engine warns of an API that lets anybody in, since 18.09; one that does not is known by
+     * its port alone, since other things of the engine listen, too (its metrics). */
+    if (!is_process(listener, "dockerd"))
         return NG_ROLE_NONE;
-    /* The engine warns of an API that lets anybody in; engines before 18.09 do not. */
-    return listener->port == API_PORT ? NG_ROLE_DOCKER_API : NG_ROLE_DOCKER_API_TLS;
+    return listener->port == API_PORT       ? NG_ROLE_DOCKER_API
+           : listener->port == API_TLS_PORT ? NG_ROLE_DOCKER_API_TLS
+                                            : NG_ROLE_NONE;
 }
 
 /* -- encrypted overlay networks ------------------------------------------------------ */

@@ -118,6 +118,21 @@ static void test_direct_behind_the_guard(void **state) {
     assert_string_equal(findings_text(host), "NG001 no-redis high block blocked redis:0 public\n");
 }
 
+/* What is to be done depends on what opens the address. */
+static void test_gateway_modes(void **state) {
+    _host_ host = host_new("version: 1\nrules: [{id: no-redis, deny: [6379]}]\n");
+    (void)state;
+    add_redis(host);
+    RULE(host->lab, host->forward, ACCEPT);
+    judge(host);
+    assert_non_null(strstr(host->result->findings[0].fix, "from 28 on"));
+    host->network.gateway4 = NG_GATEWAY_ROUTED;
+    judge(host);
+    assert_null(strstr(host->result->findings[0].fix, "from 28 on"));
+    assert_non_null(
+        strstr(host->result->findings[0].fix, "network bridge is in gateway mode routed"));
+}
+
 /* One port by two ways is two exposures and one finding. */
 static void test_published_and_direct(void **state) {
     _host_ host = host_new("version: 1\nrules: [{id: no-redis, deny: [6379]}]\n");
@@ -197,10 +212,10 @@ static void test_a_task_on_an_overlay(void **state) {
     host->engine.n_networks = 2;
     host->containers[0].endpoints = both;
     host->containers[0].n_endpoints = 2;
-    assert_string_equal(
-        exposures_text(host), "published tcp 0.0.0.0:16379 redis:6379 dnat " BOTH_LINKS(
-                                  "reachable all") "direct tcp 172.17.0.2:0 redis:6379 "
-                                                   "route " BOTH_LINKS("reachable all"));
+    assert_string_equal(exposures_text(host),
+                        "published tcp 0.0.0.0:16379 redis:6379 dnat " BOTH_LINKS(
+                            "reachable all") "direct tcp 172.17.0.2:0 redis:6379 "
+                                             "route " BOTH_LINKS("reachable all"));
     assert_int_equal(host->result->exposures[0].container_addr.value, 0xac110002);
 }
 
@@ -327,7 +342,7 @@ static void test_swarm_ports(void **state) {
     host->engine.data_path_port = 5000;
     host->engine.manager = false;
     judge(host);
-    assert_int_equal(host->result->exposures[0].role, NG_ROLE_DOCKER_API_TLS);
+    assert_int_equal(host->result->exposures[0].role, NG_ROLE_NONE);
     assert_int_equal(host->result->exposures[2].role, NG_ROLE_NONE);
     host->listeners[3].port = 5000;
     judge(host);
@@ -476,6 +491,7 @@ int main(void) {
         cmocka_unit_test(test_direct_ip6),
         cmocka_unit_test(test_several_addresses),
         cmocka_unit_test(test_direct_behind_the_guard),
+        cmocka_unit_test(test_gateway_modes),
         cmocka_unit_test(test_published_and_direct),
         cmocka_unit_test(test_nobody_routes_there),
         cmocka_unit_test(test_on_the_lan),
