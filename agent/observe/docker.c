@@ -117,9 +117,13 @@ static int read_containers(struct ng_arena *arena, struct ng_docker_client *clie
     r = ng_docker_decode_containers(arena, body, api, &containers, &engine->n_containers, error);
     if (r < 0)
         return r;
-    /* Its source gives every container of the list the mode "host", and no release prints it. */
-    for (size_t i = 0; engine->podman && i < engine->n_containers; i++)
+    /* Its source gives every container of the list the mode "host", and no release prints it. Where
+     * Docker has a network's id, it has the name again. */
+    for (size_t i = 0; engine->podman && i < engine->n_containers; i++) {
         ng_docker_set_network_mode(&containers[i], "");
+        for (size_t k = 0; k < containers[i].n_endpoints; k++)
+            ((struct ng_endpoint *)containers[i].endpoints)[k].network_id = "";
+    }
     engine->containers = *ret_containers = containers;
     return 0;
 }

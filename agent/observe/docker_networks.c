@@ -93,6 +93,24 @@ static int read_encrypted(const struct shape *shape, const struct place *at, con
     return r;
 }
 
+/* The first address that the bridge has on this host. */
+static int read_gateway(const struct shape *shape, const struct place *at, const json_t *object,
+                        struct ng_network *network) {
+    const struct place at_ipam = {at, "IPAM", 0}, at_config = {&at_ipam, "Config", 0};
+    const json_t *ipam, *config;
+    int r = shape_member(shape, at, object, "IPAM", JSON_OBJECT, &ipam);
+    if (r == 0)
+        r = shape_member(shape, &at_ipam, ipam, "Config", JSON_ARRAY, &config);
+    for (size_t i = 0; r == 0 && !network->gateway.family && i < json_array_size(config); i++) {
+        const struct place at_pool = {&at_config, NULL, i};
+        const json_t *pool = json_array_get(config, i);
+        r = shape_object(shape, &at_pool, pool);
+        if (r == 0)
+            r = shape_address(shape, &at_pool, pool, "Gateway", 0, &network->gateway);
+    }
+    return r;
+}
+
 /* Each driver knows its own options only, whatever others stand there. */
 static int read_options(const struct shape *shape, const struct place *at, const json_t *object,
                         bool podman, struct ng_network *network) {
@@ -102,8 +120,10 @@ static int read_options(const struct shape *shape, const struct place *at, const
     int r = shape_member(shape, at, object, "Options", JSON_OBJECT, &options);
     if (r < 0)
         return r;
-    if (strcmp(driver, "bridge") == 0)
-        return read_bridge(shape, &at_options, options, podman, network);
+    if (strcmp(driver, "bridge") == 0) {
+        r = read_bridge(shape, &at_options, options, podman, network);
+        return r < 0 ? r : read_gateway(shape, at, object, network);
+    }
     if (strcmp(driver, "macvlan") == 0 || strcmp(driver, "ipvlan") == 0)
         return read_parent(shape, &at_options, options, network);
     if (strcmp(driver, "overlay") == 0)

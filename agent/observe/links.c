@@ -377,3 +377,12 @@ int ng_links_read(struct ng_world *world, struct ng_error *error) {
     world->links_read = true;
     return 0;
 }
+
+const char *ng_links_bridge_with(const struct ng_world *world, struct ng_addr addr) {
+    for (size_t i = 0; i < world->n_ifaddrs; i++)
+        for (size_t k = 0; ng_addr_equal(world->ifaddrs[i].addr, addr) && k < world->n_links; k++)
+            if (world->links[k].index == world->ifaddrs[i].link &&
+                strcmp(world->links[k].kind, "bridge") == 0)
+                return world->links[k].name;
+    return NULL;
+}

@@ -13,6 +13,10 @@
  * traffic_control.h. */
 int ng_links_read(struct ng_world *world, struct ng_error *error) _must_check_;
 
+/* The bridge that has this address, by name; NULL: none. Of links and addresses as they were read.
+ */
+const char *ng_links_bridge_with(const struct ng_world *world, struct ng_addr addr);
+
 /* net.ipv{4,6}.conf.all and net.bridge: what holds for every link whatever its own setting is
  * (linux/inetdevice.h, IN_DEV_MAXCONF and IN_DEV_ORCONF). */
 struct ng_links_all {

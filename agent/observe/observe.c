@@ -213,6 +213,18 @@ static int observe_routes(struct observation *observation) {
                                    left_out));
 }
 
+/* Podman tells no names of its bridges, but what address each has here. */
+static void find_bridges(struct ng_world *world) {
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_networks; k++) {
+            struct ng_network *network = (struct ng_network *)&world->engines[i].networks[k];
+
+            if (!network->bridge && strcmp(network->driver, "bridge") == 0 &&
+                network->gateway.family && !world->engines[i].rootless)
+                network->bridge = ng_links_bridge_with(world, network->gateway);
+        }
+}
+
 static int observe_sockets(struct observation *observation) {
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
@@ -286,6 +298,7 @@ static int observe_all(struct observation *observation, const struct ng_observe_
     r = r ? r : ng_container_sockets_read(observation->world);
     r = r ? r : observe_links(observation);
     r = r ? r : observe_routes(observation);
+    find_bridges(observation->world);
     r = r ? r : observe_sockets(observation);
     r = r ? r : observe_nft(observation);
     r = r ? r : observe_bpf(observation);

@@ -202,6 +202,7 @@ static const struct ng_snapshot_field network_fields[] = {
     FIELD(ng_network, ingress, BOOL),
     FIELD(ng_network, attachable, BOOL),
     FIELD(ng_network, ipv6, BOOL),
+    LATER(ng_network, gateway, ADDR_OR_NULL),
     LATER(ng_network, parent, STRING_OR_NULL),
     LATER(ng_network, is_default, BOOL),
     LATER(ng_network, icc_off, BOOL),

@@ -111,8 +111,10 @@ enum ng_gateway_mode {
 struct ng_network {
     const char *id;
     const char *name;
-    const char *driver; /* "bridge", "overlay", "host", "macvlan", … */
-    const char *bridge; /* name of the bridge link on this host, NULL: has none */
+    const char *driver;     /* "bridge", "overlay", "host", "macvlan", … */
+    const char *bridge;     /* name of the bridge link on this host, NULL: has none */
+    struct ng_addr gateway; /* of a bridge: its address on this host, the first that is told; family
+                               0: none or not told */
     const char *parent; /* of macvlan and ipvlan: the link they stand on, NULL: none or not told */
     bool internal, ingress, attachable, ipv6;
     bool is_default;            /* the engine's default bridge */

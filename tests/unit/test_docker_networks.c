@@ -156,6 +156,22 @@ static void podman_names_networks_otherwise(void **state) {
     assert_string_equal(f->networks[0].bridge, "docker0");
 }
 
+static void gateways_are_read(void **state) {
+    struct fixture *f = *state;
+#define IPAM(config) ",\"IPAM\":{\"Config\":" config "}"
+    assert_int_equal(decode_networks(f, "[" NETWORK("a", "b", "bridge",
+                                                    IPAM("[{},{\"Gateway\":\"10.88.0.1\"},"
+                                                         "{\"Gateway\":\"10.89.0.1\"}]")) "]"),
+                     0);
+    assert_int_equal(f->networks[0].gateway.value, 0x0a580001);
+    assert_int_equal(decode_networks(f, "[" NETWORK("a", "b", "bridge", IPAM("null")) "]"), 0);
+    assert_int_equal(f->networks[0].gateway.family, 0);
+    assert_int_equal(
+        decode_networks(f, "[" NETWORK("a", "b", "bridge", IPAM("[{\"Gateway\":\"x\"}]")) "]"),
+        -EPROTO);
+    assert_int_equal(decode_networks(f, "[" NETWORK("a", "b", "bridge", IPAM("[1]")) "]"), -EPROTO);
+}
+
 static int decode_members(struct fixture *f, const char *text) {
     static const struct ng_network gateway = {.id = ID_C, .name = "docker_gwbridge"};
     memset(&f->error, 0, sizeof(f->error));
@@ -200,13 +216,10 @@ static void members_are_added(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(members_are_added),
-        TEST(networks_are_read),
-        TEST(gateway_modes_are_read),
-        TEST(options_of_bridges_are_read),
-        TEST(parents_are_read),
-        TEST(encryption_is_read),
-        TEST(podman_names_networks_otherwise),
+        TEST(members_are_added),           TEST(gateways_are_read),
+        TEST(networks_are_read),           TEST(gateway_modes_are_read),
+        TEST(options_of_bridges_are_read), TEST(parents_are_read),
+        TEST(encryption_is_read),          TEST(podman_names_networks_otherwise),
         TEST(bad_networks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,8 +359,22 @@ static void the_own_end_of_an_address_counts(void **state) {
     assert_int_equal(ng_links_decode_address(&answer.message, &ifaddr), 1);
 }
 
+static void a_bridge_is_known_by_its_address(void **state) {
+    const struct ng_link links[] = {{.index = 1, .name = "eth0", .kind = ""},
+                                    {.index = 2, .name = "podman0", .kind = "bridge"}};
+    const struct ng_ifaddr ifaddrs[] = {{.addr = {NG_IP4, 1}, .link = 1},
+                                        {.addr = {NG_IP4, 2}, .link = 2}};
+    const struct ng_world world = {
+        .links = links, .n_links = 2, .ifaddrs = ifaddrs, .n_ifaddrs = 2};
+    (void)state;
+    assert_string_equal(ng_links_bridge_with(&world, (struct ng_addr){NG_IP4, 2}), "podman0");
+    assert_null(ng_links_bridge_with(&world, (struct ng_addr){NG_IP4, 1})); /* no bridge */
+    assert_null(ng_links_bridge_with(&world, (struct ng_addr){NG_IP6, 2}));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bridge_is_known_by_its_address),
         cmocka_unit_test(a_link_is_read),
         cmocka_unit_test(what_holds_for_all_holds_for_each),
         cmocka_unit_test(an_xdp_program_is_noticed),

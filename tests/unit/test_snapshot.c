@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct ng_link_to) == 16, "new field");
 _Static_assert(sizeof(struct ng_label) == 16, "new field");
 _Static_assert(sizeof(struct ng_port) == 4, "new field");
 _Static_assert(sizeof(struct ng_container) == 160, "new field");
-_Static_assert(sizeof(struct ng_network) == 56, "new field");
+_Static_assert(sizeof(struct ng_network) == 96, "new field");
 _Static_assert(sizeof(struct ng_ingress_port) == 6, "new field");
 _Static_assert(sizeof(struct ng_service) == 32, "new field");
 _Static_assert(sizeof(struct ng_open_api) == 48, "new field");
@@ -199,6 +199,8 @@ static void fill_network(struct dice *dice, struct ng_network *network) {
     network->ingress = flip(dice);
     network->attachable = flip(dice);
     network->ipv6 = flip(dice);
+    if (flip(dice))
+        network->gateway = addr(dice);
     network->parent = text_or_null(dice);
     network->is_default = flip(dice);
     network->icc_off = flip(dice);
@@ -459,6 +461,7 @@ static void same_network(const struct ng_network *a, const struct ng_network *b)
     SAME(ingress);
     SAME(attachable);
     SAME(ipv6);
+    SAME_ADDR(gateway);
     SAME_TEXT(parent);
     SAME(is_default);
     SAME(icc_off);
