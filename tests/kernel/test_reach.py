@@ -46,7 +46,7 @@ UNDECIDABLE = re.compile(r"-m (recent|hashlimit|connlimit|statistic|time|quota)\
 SOURCE_PORT = 40000
 SOURCES_PER_PORT = 200
 SOURCES_PER_PORT_GENERATED = 40
-SOURCES_PER_OWN_PORT = 30  # a container's own address, beside the port that leads there
+SOURCES_PER_OWN_PORT = 12  # a container's own address, beside the port that leads there
 
 EVERYWHERE = {4: ["192.0.2.2", "10.9.0.2", "8.8.8.8", "198.51.100.7", "0.1.2.3", "240.0.0.1",
                   "172.17.0.2", "172.17.0.99", "192.0.2.255", "127.0.0.1", "224.0.0.1"],
