@@ -306,8 +306,9 @@ static uint8_t addr_type6(const struct ng_world *world, ng_u128 daddr, uint32_t 
         return NG_ROUTE_UNICAST; /* of another link */
     if (n > 1)                   /* by its source, its mark or its ports */
         return NG_ADDR_TYPE_UNSURE;
-    if (daddr == 0 && result[0].type == NG_ROUTE_UNICAST)
-        return 0; /* RTN_UNSPEC: :: is of no kind, whatever route covers it */
+    /* RTN_UNSPEC: :: and what stands for IPv4 are of no kind, whatever route covers them. */
+    if ((daddr == 0 || daddr >> 32 == 0xffff) && result[0].type == NG_ROUTE_UNICAST)
+        return 0;
     return result[0].type ? result[0].type : NG_ROUTE_UNREACHABLE;
 }
 

@@ -23,11 +23,19 @@ static void cut_prefix(ng_u128 *cuts, size_t *n, struct ng_addr prefix, unsigned
 static int find_cuts(const struct ng_world *world, uint8_t family, struct ng_arena *arena,
                      ng_u128 **ret_cuts, size_t *ret_count) {
     /* What the kernel knows without a route: this network, loopback, multicast and above;
-     * link-local, and again multicast. */
+     * loopback, what stands for IPv4, link-local, and again multicast. */
     static const ng_u128 fixed4[] = {0,          1,          0x01000000, 0x7f000000,
                                      0x80000000, 0xe0000000, 0xf0000000, 0xffffffff};
     const struct ng_interval local6 = ng_link_local6();
-    const ng_u128 fixed6[] = {0, 1, 2, local6.lo, local6.hi + 1, (ng_u128)0xff << 120};
+    const ng_u128 fixed6[] = {0,
+                              1,
+                              2,
+                              (ng_u128)0xffff << 32,
+                              (ng_u128)1 << 48,
+                              local6.lo,
+                              local6.hi + 1,
+                              (ng_u128)0xff << 120};
+    _Static_assert(ARRAY_SIZE(fixed6) <= ARRAY_SIZE(fixed4), "there is room for either");
     size_t most = 2 * world->n_routes + 4 * world->n_route_rules + ARRAY_SIZE(fixed4), n = 0;
     ng_u128 *cuts = ng_arena_alloc(arena, most, sizeof(*cuts));
     if (!cuts)
