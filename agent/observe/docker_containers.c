@@ -157,12 +157,6 @@ static int compare_published(const void *a, const void *b) {
     return r ? r : compare_numbers(x->container_port, y->container_port);
 }
 
-static int compare_exposed(const void *a, const void *b) {
-    const struct ng_port *x = a, *y = b;
-    int r = compare_numbers(x->proto, y->proto);
-    return r ? r : compare_numbers(x->port, y->port);
-}
-
 /* Any image may expose what it likes: what is no port of a protocol that has ports is left out. */
 static void read_exposed(const struct shape *shape, const struct place *at, const json_t *port,
                          struct ng_port *list, size_t *count) {
@@ -236,11 +230,11 @@ static int settle_exposed(const struct shape *shape, struct ng_container *contai
     for (size_t i = 0; i < n_published; i++)
         published[i] = (struct ng_port){.port = container->published[i].container_port,
                                         .proto = container->published[i].proto};
-    qsort(published, n_published, sizeof(*published), compare_exposed);
-    qsort(list, count, sizeof(*list), compare_exposed);
+    qsort(published, n_published, sizeof(*published), ng_port_compare);
+    qsort(list, count, sizeof(*list), ng_port_compare);
     for (size_t i = 0; i < count; i++)
-        if ((kept == 0 || compare_exposed(&list[kept - 1], &list[i]) != 0) &&
-            !bsearch(&list[i], published, n_published, sizeof(*published), compare_exposed))
+        if ((kept == 0 || ng_port_compare(&list[kept - 1], &list[i]) != 0) &&
+            !bsearch(&list[i], published, n_published, sizeof(*published), ng_port_compare))
             list[kept++] = list[i];
     container->exposed = list;
     container->n_exposed = kept;
@@ -278,11 +272,6 @@ static int read_ports(const struct shape *shape, const struct place *at, const j
     }
     settle_published(container, published, n_published);
     return settle_exposed(shape, container, exposed, n_exposed);
-}
-
-static int compare_endpoints(const void *a, const void *b) {
-    const struct ng_endpoint *x = a, *y = b;
-    return strcmp(x->network, y->network);
 }
 
 static int read_endpoint(const struct shape *shape, const struct place *at, const char *network,
@@ -327,7 +316,7 @@ static int read_endpoints(const struct shape *shape, const struct place *at, con
         if (r < 0)
             return r;
     }
-    qsort(list, count, sizeof(*list), compare_endpoints);
+    qsort(list, count, sizeof(*list), ng_endpoint_compare);
     container->endpoints = list;
     container->n_endpoints = count;
     return 0;

@@ -226,11 +226,6 @@ static int read_member_addr(const struct shape *shape, const struct place *at, c
     return 0;
 }
 
-static int compare_endpoints(const void *a, const void *b) {
-    const struct ng_endpoint *x = a, *y = b;
-    return strcmp(x->network, y->network);
-}
-
 static bool is_on(const struct ng_container *container, const char *network) {
     for (size_t i = 0; i < container->n_endpoints; i++)
         if (strcmp(container->endpoints[i].network, network) == 0)
@@ -247,7 +242,7 @@ static int add_endpoint(const struct shape *shape, struct ng_container *containe
     if (n)
         memcpy(endpoints, container->endpoints, n * sizeof(*endpoints));
     endpoints[n] = endpoint;
-    qsort(endpoints, n + 1, sizeof(*endpoints), compare_endpoints);
+    qsort(endpoints, n + 1, sizeof(*endpoints), ng_endpoint_compare);
     container->endpoints = endpoints;
     container->n_endpoints = n + 1;
     return 0;

@@ -30,11 +30,6 @@ static int compare_labels(const void *a, const void *b) {
     return strcmp(((const struct ng_label *)a)->key, ((const struct ng_label *)b)->key);
 }
 
-static int compare_endpoints(const void *a, const void *b) {
-    return strcmp(((const struct ng_endpoint *)a)->network,
-                  ((const struct ng_endpoint *)b)->network);
-}
-
 static int compare_aliases(const void *a, const void *b) {
     return strcmp(((const struct ng_link_to *)a)->alias, ((const struct ng_link_to *)b)->alias);
 }
@@ -100,13 +95,6 @@ static int compare_listeners(const void *a, const void *b) {
     c = c ? c : compare_addrs(x->addr, y->addr);
     c = c ? c : COMPARE(x->link, y->link);
     return c ? c : COMPARE(x->pid, y->pid);
-}
-
-static int compare_ports(const void *a, const void *b) {
-    const struct ng_port *x = a, *y = b;
-    int c = COMPARE(x->proto, y->proto);
-
-    return c ? c : COMPARE(x->port, y->port);
 }
 
 static int compare_ingress_ports(const void *a, const void *b) {
@@ -185,9 +173,9 @@ static int sort(const void *array, size_t count, size_t size, compare_fn *compar
 static int sort_container(const struct ng_container *container) {
     int r = SORT(container->labels, container->n_labels, compare_labels);
 
-    r = r ? r : SORT(container->endpoints, container->n_endpoints, compare_endpoints);
+    r = r ? r : SORT(container->endpoints, container->n_endpoints, ng_endpoint_compare);
     r = r ? r : SORT(container->published, container->n_published, compare_published);
-    r = r ? r : SORT(container->exposed, container->n_exposed, compare_ports);
+    r = r ? r : SORT(container->exposed, container->n_exposed, ng_port_compare);
     r = r ? r : SORT(container->listeners, container->n_listeners, compare_listeners);
     return r ? r : SORT(container->links, container->n_links, compare_aliases);
 }

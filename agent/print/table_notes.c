@@ -267,7 +267,7 @@ static void note_networks(struct ng_sheet *sheet, struct notes *notes,
             continue;
         note_gateway_mode(sheet, notes, engine, network, NG_GATEWAY_ROUTED);
         note_gateway_mode(sheet, notes, engine, network, NG_GATEWAY_NAT_UNPROTECTED);
-        if (ng_network_is_on_lan(network))
+        if (ng_network_is_on_lan(network) && !network->internal)
             note_lan(sheet, notes, engine, network);
         if (network->is_default)
             note_default_bridge(sheet, notes, engine, network);

@@ -324,6 +324,36 @@ struct ng_world {
                               connection */
 };
 
+/* -- asked of it ------------------------------------------------------------------------ */
+
+const struct ng_link *ng_link_named(const struct ng_world *world, const char *name);
+
+/* Is it known to be held by a process of this name? */
+bool ng_listener_is_of(const struct ng_listener *listener, const char *process);
+
+/* Is it one of this engine's own? A service, and a container of another engine, is not. */
+bool ng_engine_owns(const struct ng_engine *engine, const struct ng_container *container);
+const struct ng_engine *ng_engine_of(const struct ng_world *world,
+                                     const struct ng_container *container);
+uint16_t ng_engine_data_path_port(const struct ng_engine *engine);
+
+bool ng_network_is_overlay(const struct ng_network *network);
+bool ng_network_is_on_lan(const struct ng_network *network); /* macvlan, ipvlan */
+bool ng_network_has(const struct ng_network *network, const struct ng_container *container);
+/* Is any of the engine's containers on it? */
+bool ng_network_in_use(const struct ng_engine *engine, const struct ng_network *network);
+/* By its id, where the endpoint tells one; NULL: the engine tells of no such network. */
+const struct ng_network *ng_network_of(const struct ng_engine *engine,
+                                       const struct ng_endpoint *endpoint);
+/* The one on which the container has that address; NULL: not known. */
+const struct ng_network *ng_network_of_addr(const struct ng_world *world,
+                                            const struct ng_container *container,
+                                            struct ng_addr addr);
+
+/* The order in which containers list them; for qsort(). */
+int ng_port_compare(const void *left, const void *right);     /* of struct ng_port */
+int ng_endpoint_compare(const void *left, const void *right); /* of struct ng_endpoint */
+
 void ng_world_free(struct ng_world *world); /* NULL-safe */
 void ng_world_freep(struct ng_world **world);
 

@@ -55,8 +55,7 @@ static bool leads_to(const struct ng_world *world, const struct ng_container *co
  * docker-proxy is switched off, and so does Podman's monitor of a container; the proxies themselves
  * are processes of other names. */
 static bool serves(const struct ng_listener *listener) {
-    return !listener->process ||
-           (strcmp(listener->process, "dockerd") != 0 && strcmp(listener->process, "conmon") != 0);
+    return !ng_listener_is_of(listener, "dockerd") && !ng_listener_is_of(listener, "conmon");
 }
 
 /* 1 in, 0 not in, -1 cannot be told. */
@@ -153,7 +152,8 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
     if (r < 0)
         return r;
 
-    struct ng_region in = {0}, out = {0};
+    struct split split = {0};
+    struct ng_region certain;
     for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
         const struct ng_outcome *outcome = &answer.outcomes[i];
         unsigned path;
@@ -168,18 +168,16 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
             r = note_undecided(tally, (struct ng_undecided){.rule = NG_NONE,
                                                             .what = "who listens is not known",
                                                             .region = outcome->region});
-        if (r == 0 && (verdict->in || outcome->fate == NG_FATE_ANYWHERE))
-            r = ng_region_union(tally->arena, in, outcome->region, &in);
-        if (r == 0 && (!verdict->in || untold))
-            r = ng_region_union(tally->arena, out, outcome->region, &out);
+        if (r == 0)
+            r = ng_split_take(tally->arena, outcome, verdict->in, !verdict->in || untold, &split);
     }
     for (size_t i = 0; r == 0 && i < answer.n_undecided; i++)
         r = note_undecided(tally, answer.undecided[i]);
     if (r == 0)
-        r = ng_region_union(tally->arena, tally->possible, in, &tally->possible);
+        r = ng_region_union(tally->arena, tally->possible, split.in, &tally->possible);
     if (r == 0)
-        r = ng_region_subtract(tally->arena, in, out, &in);
-    return r < 0 ? r : ng_region_union(tally->arena, tally->certain, in, &tally->certain);
+        r = ng_split_certain(tally->arena, &split, &certain);
+    return r < 0 ? r : ng_region_union(tally->arena, tally->certain, certain, &tally->certain);
 }
 
 static bool is_link_local6(struct ng_addr addr) {

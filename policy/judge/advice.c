@@ -201,7 +201,8 @@ static const char *fix_socket(struct ng_arena *arena, const struct offence *offe
 static const char *fix_direct(const struct judgement *judgement, const struct offence *offence) {
     struct ng_arena *arena = judgement->arena;
     const struct ng_exposure *exposure = offence->exposure;
-    const struct ng_network *network = ng_direct_network(judgement->world, exposure);
+    const struct ng_network *network =
+        ng_network_of_addr(judgement->world, exposure->container, exposure->container_addr);
     uint8_t mode = !network                     ? NG_GATEWAY_NAT
                    : exposure->family == NG_IP4 ? network->gateway4
                                                 : network->gateway6;

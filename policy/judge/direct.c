@@ -8,31 +8,7 @@
 /* Containers at their own addresses: on a bridge of this host, where whoever routes to it gets as
  * far as the rules let him, or on the LAN beside it, past the rules. */
 
-bool ng_is_on_lan(const struct ng_network *network) {
-    return strcmp(network->driver, "macvlan") == 0 || strcmp(network->driver, "ipvlan") == 0;
-}
-
-bool ng_network_is_used(const struct ng_engine *engine, const struct ng_network *network) {
-    for (size_t i = 0; i < engine->n_containers; i++)
-        for (size_t k = 0; k < engine->containers[i].n_endpoints; k++)
-            if (strcmp(engine->containers[i].endpoints[k].network, network->name) == 0)
-                return true;
-    return false;
-}
-
-const struct ng_link *ng_link_named(const struct ng_world *world, const char *name) {
-    for (size_t i = 0; i < world->n_links; i++)
-        if (strcmp(world->links[i].name, name) == 0)
-            return &world->links[i];
-    return NULL;
-}
-
 /* -- ports --------------------------------------------------------------------------- */
-
-static int compare_ports(const void *left, const void *right) {
-    const struct ng_port *a = left, *b = right;
-    return a->proto != b->proto ? a->proto - b->proto : a->port - b->port;
-}
 
 static struct ng_addr addr_on(const struct ng_endpoint *endpoint, uint8_t family) {
     return family == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
@@ -67,9 +43,9 @@ int ng_known_ports(struct ng_arena *arena, const struct ng_container *container,
             ports[n++] =
                 (struct ng_port){container->listeners[i].port, container->listeners[i].proto};
     if (n)
-        qsort(ports, n, sizeof(*ports), compare_ports);
+        qsort(ports, n, sizeof(*ports), ng_port_compare);
     for (size_t i = 0; i < n; i++)
-        if (kept == 0 || compare_ports(&ports[kept - 1], &ports[i]) != 0)
+        if (kept == 0 || ng_port_compare(&ports[kept - 1], &ports[i]) != 0)
             ports[kept++] = ports[i];
     *ret_ports = ports;
     *ret_count = kept;
@@ -78,24 +54,16 @@ int ng_known_ports(struct ng_arena *arena, const struct ng_container *container,
 
 /* -- exposures ----------------------------------------------------------------------- */
 
-static const struct ng_network *network_of(const struct ng_engine *engine,
-                                           const struct ng_endpoint *endpoint) {
-    for (size_t i = 0; i < engine->n_networks; i++)
-        if (strcmp(engine->networks[i].name, endpoint->network) == 0)
-            return &engine->networks[i];
-    return NULL;
-}
-
 /* An address of this family on the LAN (or not). Those of an overlay network are known to other
  * nodes' containers only, in a namespace that is not this host's. */
 bool ng_is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
                     uint8_t family, bool on_lan) {
-    const struct ng_network *network = network_of(engine, endpoint);
+    const struct ng_network *network = ng_network_of(engine, endpoint);
     if (!addr_on(endpoint, family).family)
         return false;
     if (on_lan)
-        return network && ng_is_on_lan(network);
-    return !network || (!ng_is_on_lan(network) && strcmp(network->driver, "overlay") != 0);
+        return network && ng_network_is_on_lan(network);
+    return !network || (!ng_network_is_on_lan(network) && !ng_network_is_overlay(network));
 }
 
 static const struct ng_endpoint *find_endpoint(const struct ng_engine *engine,
@@ -107,19 +75,10 @@ static const struct ng_endpoint *find_endpoint(const struct ng_engine *engine,
     return NULL;
 }
 
-static const struct ng_engine *engine_of(const struct ng_world *world,
-                                         const struct ng_container *container) {
-    for (size_t i = 0; i < world->n_engines; i++)
-        if (container >= world->engines[i].containers &&
-            container < world->engines[i].containers + world->engines[i].n_containers)
-            return &world->engines[i];
-    return NULL;
-}
-
 int ng_direct_destinations(const struct ng_world *world, const struct ng_exposure *exposure,
                            struct ng_arena *arena, ng_u128 **ret_addrs, size_t *ret_count) {
     const struct ng_container *container = exposure->container;
-    const struct ng_engine *engine = engine_of(world, container);
+    const struct ng_engine *engine = ng_engine_of(world, container);
     ng_u128 *addrs = ng_arena_alloc(arena, container->n_endpoints, sizeof(*addrs));
     size_t n = 0;
     if (!addrs)
@@ -157,7 +116,7 @@ static int add_container(struct judgement *judgement, const struct ng_engine *en
         .container_addr = addr_on(endpoint, family),
     };
     if (on_lan) {
-        const char *parent = network_of(engine, endpoint)->parent;
+        const char *parent = ng_network_of(engine, endpoint)->parent;
         const struct ng_link *link = parent ? ng_link_named(judgement->world, parent) : NULL;
         if (!link) /* it stands on nothing that leads anywhere, or judge.c tells of the gap */
             return 0;
@@ -178,17 +137,6 @@ int ng_find_direct(struct judgement *judgement) {
                                   way / 2);
     }
     return r;
-}
-
-const struct ng_network *ng_direct_network(const struct ng_world *world,
-                                           const struct ng_exposure *exposure) {
-    const struct ng_container *container = exposure->container;
-    const struct ng_engine *engine = engine_of(world, container);
-    for (size_t i = 0; engine && i < container->n_endpoints; i++)
-        if (ng_addr_equal(addr_on(&container->endpoints[i], exposure->family),
-                          exposure->container_addr))
-            return network_of(engine, &container->endpoints[i]);
-    return NULL;
 }
 
 /* Does nobody get there, and not because of the guard? */

@@ -132,7 +132,7 @@ struct published_list {
 };
 
 static bool holds_ingress(const struct ng_listener *listener) {
-    return !listener->process || strcmp(listener->process, "dockerd") == 0;
+    return !listener->process || ng_listener_is_of(listener, "dockerd");
 }
 
 /* Is this socket, at this address, the engine's own for a port that it publishes? A port that

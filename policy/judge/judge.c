@@ -181,8 +181,8 @@ static int find_gaps(struct judgement *judgement) {
     for (size_t i = 0; i < world->n_engines; i++)
         for (size_t k = 0; r == 0 && k < world->engines[i].n_networks; k++) {
             const struct ng_network *network = &world->engines[i].networks[k];
-            if (!ng_is_on_lan(network) || !network->parent || !world->links_read ||
-                !ng_network_is_used(&world->engines[i], network) ||
+            if (!ng_network_is_on_lan(network) || !network->parent || !world->links_read ||
+                !ng_network_in_use(&world->engines[i], network) ||
                 ng_link_named(world, network->parent))
                 continue;
             r = add_gap(judgement, "docker",

@@ -61,9 +61,6 @@ void ng_drop_closed_ways(struct judgement *judgement);
 int ng_direct_destinations(const struct ng_world *world, const struct ng_exposure *exposure,
                            struct ng_arena *arena, ng_u128 **ret_addrs,
                            size_t *ret_count) _must_check_;
-/* The network of its `container_addr`; NULL: not told. */
-const struct ng_network *ng_direct_network(const struct ng_world *world,
-                                           const struct ng_exposure *exposure);
 /* The ports of a container that are known: exposed, published, or listened on at its address of
  * this family; sorted by proto, port, none twice. */
 int ng_known_ports(struct ng_arena *arena, const struct ng_container *container, uint8_t family,
@@ -71,9 +68,6 @@ int ng_known_ports(struct ng_arena *arena, const struct ng_container *container,
 /* Has the container an address of this family there, on the LAN, or (not on_lan) on a bridge? */
 bool ng_is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
                     uint8_t family, bool on_lan);
-bool ng_is_on_lan(const struct ng_network *network);
-bool ng_network_is_used(const struct ng_engine *engine, const struct ng_network *network);
-const struct ng_link *ng_link_named(const struct ng_world *world, const char *name);
 
 /* ingress.c: ports of the swarm's services. Adds their exposures after the published ones. */
 int ng_find_ingress(struct judgement *judgement) _must_check_;
@@ -119,6 +113,17 @@ bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link);
 /* Can packets for this exposure come in by this link? */
 bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
                     const struct ng_link *link);
+
+/* weigh.c: the packets of an answer that may get in and those that may not: for whom it is not
+ * certain they are in both. Outcomes are taken one by one; those of fate ANYWHERE go to both sides
+ * whatever is said. */
+struct split {
+    struct ng_region in, out;
+};
+int ng_split_take(struct ng_arena *arena, const struct ng_outcome *outcome, bool in, bool out,
+                  struct split *split) _must_check_;
+int ng_split_certain(struct ng_arena *arena, const struct split *split,
+                     struct ng_region *ret_certain) _must_check_;
 
 /* weigh.c: what regions of packets come to, for who comes from `who` and of them needs to get in
  * (`routable`). */

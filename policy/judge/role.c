@@ -10,7 +10,6 @@ enum {
     API_TLS_PORT = 2376,
     MANAGEMENT_PORT = 2377,
     GOSSIP_PORT = 7946,
-    DATA_PATH_PORT = 4789, /* VXLAN, RFC 7348 */
 };
 
 static const struct ng_engine *find_swarm(const struct ng_world *world) {
@@ -32,17 +31,13 @@ static const struct ng_open_api *find_open_api(const struct ng_world *world,
     return NULL;
 }
 
-static bool is_process(const struct ng_listener *listener, const char *name) {
-    return listener->process && strcmp(listener->process, name) == 0;
-}
-
 /* Of a swarm's ports who holds them is not always to be seen, and the kernel itself has the data
  * path's. */
 static enum ng_role swarm_role(const struct ng_engine *swarm, const struct ng_listener *listener) {
-    uint16_t data_path = swarm->data_path_port ? swarm->data_path_port : DATA_PATH_PORT;
-    if (!listener->process && listener->proto == NG_UDP && listener->port == data_path)
+    if (!listener->process && listener->proto == NG_UDP &&
+        listener->port == ng_engine_data_path_port(swarm))
         return NG_ROLE_SWARM_DATA_PATH;
-    if (listener->process && !is_process(listener, "dockerd"))
+    if (listener->process && !ng_listener_is_of(listener, "dockerd"))
         return NG_ROLE_NONE;
     if (listener->port == GOSSIP_PORT)
         return NG_ROLE_SWARM_GOSSIP;
@@ -63,7 +58,7 @@ enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_list
         return api->tls ? NG_ROLE_DOCKER_API_TLS : NG_ROLE_DOCKER_API;
     /* The engine warns of an API that lets anybody in, since 18.09; one that does not is known by
      * its port alone, since other things of the engine listen, too (its metrics). */
-    if (!is_process(listener, "dockerd"))
+    if (!ng_listener_is_of(listener, "dockerd"))
         return NG_ROLE_NONE;
     return listener->port == API_PORT       ? NG_ROLE_DOCKER_API
            : listener->port == API_TLS_PORT ? NG_ROLE_DOCKER_API_TLS
@@ -74,7 +69,7 @@ enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_list
 
 static bool has_encrypted_overlay(const struct ng_engine *engine) {
     for (size_t i = 0; i < engine->n_networks; i++)
-        if (engine->networks[i].encrypted && ng_network_is_used(engine, &engine->networks[i]))
+        if (engine->networks[i].encrypted && ng_network_in_use(engine, &engine->networks[i]))
             return true;
     return false;
 }

@@ -21,23 +21,14 @@ struct meeting {
     const struct ng_endpoint *from, *to;
 };
 
-static const struct ng_network *find_network(const struct ng_engine *engine, const char *name) {
-    for (size_t i = 0; i < engine->n_networks; i++)
-        if (strcmp(engine->networks[i].name, name) == 0)
-            return &engine->networks[i];
-    return NULL;
-}
-
 /* The next after `*at`, which counts pairs of their endpoints. */
 static bool next_meeting(const struct ng_engine *engine, const struct ng_container *from,
                          const struct ng_container *to, size_t *at, struct meeting *ret_meeting) {
     for (size_t pairs = from->n_endpoints * to->n_endpoints; *at < pairs;) {
         const struct ng_endpoint *own = &from->endpoints[*at / to->n_endpoints];
         const struct ng_endpoint *other = &to->endpoints[(*at)++ % to->n_endpoints];
-        if (strcmp(own->network, other->network) != 0)
-            continue;
-        *ret_meeting = (struct meeting){find_network(engine, own->network), own, other};
-        if (ret_meeting->network)
+        *ret_meeting = (struct meeting){ng_network_of(engine, own), own, other};
+        if (ret_meeting->network && ret_meeting->network == ng_network_of(engine, other))
             return true;
     }
     return false;
@@ -91,7 +82,8 @@ static int ask(const struct judgement *judgement, const struct ng_link *bridge,
         .daddr = ip6 ? meeting->to->addr6.value : meeting->to->addr4.value,
         .dport = port.port,
     };
-    struct ng_region certain = {0}, possible = {0}, out = {0};
+    struct split split = {0};
+    struct ng_region certain;
     struct admitted linked, strange;
     struct ng_addrset one, other;
     struct ng_arena *arena = judgement->scratch;
@@ -100,22 +92,18 @@ static int ask(const struct judgement *judgement, const struct ng_link *bridge,
     for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
         const struct ng_outcome *outcome = &answer.outcomes[i];
         bool in = outcome->fate == NG_FATE_FORWARDED && outcome->daddr == question.daddr;
-        bool anywhere = outcome->fate == NG_FATE_ANYWHERE;
-        if (in || anywhere)
-            r = ng_region_union(arena, possible, outcome->region, &possible);
-        if (r == 0 && !in)
-            r = ng_region_union(arena, out, outcome->region, &out);
+        r = ng_split_take(arena, outcome, in, !in, &split);
     }
     if (r == 0)
-        r = ng_region_subtract(arena, possible, out, &certain);
+        r = ng_split_certain(arena, &split, &certain);
     if (r == 0)
         r = ng_addrset_range(arena, from.value, from.value, &one);
     if (r == 0)
         r = ng_addrset_range(arena, stranger.value, stranger.value, &other);
     if (r == 0)
-        r = ng_weigh(arena, certain, possible, one, one, &linked);
+        r = ng_weigh(arena, certain, split.in, one, one, &linked);
     if (r == 0)
-        r = ng_weigh(arena, certain, possible, other, other, &strange);
+        r = ng_weigh(arena, certain, split.in, other, other, &strange);
     if (r < 0)
         return r;
     count->reached += linked.verdict == NG_REACHABLE || linked.verdict == NG_PARTLY;

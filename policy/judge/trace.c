@@ -373,7 +373,8 @@ static int find_everybody(const struct ng_tracer *tracer, const struct ng_questi
 static int weigh(const struct ng_tracer *tracer, const struct ng_question *question,
                  const ng_u128 *source, struct ng_arena *arena, struct ng_trace *trace) {
     const struct ng_answer *answer = &trace->answer;
-    struct ng_region possible = {0}, out = {0}, certain;
+    struct split split = {0};
+    struct ng_region certain;
     struct ng_addrset who, routable;
     struct admitted admitted;
     int r = source ? ng_addrset_range(arena, *source, *source, &who)
@@ -381,17 +382,13 @@ static int weigh(const struct ng_tracer *tracer, const struct ng_question *quest
     if (r == 0 && source)
         routable = who;
     for (size_t i = 0; r == 0 && i < answer->n_outcomes; i++) {
-        const struct ng_outcome *outcome = &answer->outcomes[i];
-        bool anywhere = outcome->fate == NG_FATE_ANYWHERE;
-        if (anywhere || gets_in(outcome))
-            r = ng_region_union(arena, possible, outcome->region, &possible);
-        if (r == 0 && (anywhere || !gets_in(outcome)))
-            r = ng_region_union(arena, out, outcome->region, &out);
+        bool in = gets_in(&answer->outcomes[i]);
+        r = ng_split_take(arena, &answer->outcomes[i], in, !in, &split);
     }
     if (r == 0)
-        r = ng_region_subtract(arena, possible, out, &certain);
+        r = ng_split_certain(arena, &split, &certain);
     if (r == 0)
-        r = ng_weigh(arena, certain, possible, who, routable, &admitted);
+        r = ng_weigh(arena, certain, split.in, who, routable, &admitted);
     if (r < 0)
         return r;
     trace->reach = admitted.verdict;

@@ -8,6 +8,22 @@
 /* Who gets in, put in the words of a verdict: of one exposure (admission.c) as of one question
  * (trace.c). */
 
+int ng_split_take(struct ng_arena *arena, const struct ng_outcome *outcome, bool in, bool out,
+                  struct split *split) {
+    bool anywhere = outcome->fate == NG_FATE_ANYWHERE;
+    int r = 0;
+    if (in || anywhere)
+        r = ng_region_union(arena, split->in, outcome->region, &split->in);
+    if (r == 0 && (out || anywhere))
+        r = ng_region_union(arena, split->out, outcome->region, &split->out);
+    return r;
+}
+
+int ng_split_certain(struct ng_arena *arena, const struct split *split,
+                     struct ng_region *ret_certain) {
+    return ng_region_subtract(arena, split->in, split->out, ret_certain);
+}
+
 int ng_weigh(struct ng_arena *arena, struct ng_region certain, struct ng_region possible,
              struct ng_addrset who, struct ng_addrset routable, struct admitted *ret_admitted) {
     struct ng_region zone, needed, missing, doubtful;
