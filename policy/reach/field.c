@@ -285,15 +285,14 @@ static enum knowledge transport_value(const struct place *place, const struct fl
 
 static enum knowledge fib_value(const struct place *place, const struct flow *flow,
                                 const struct ng_operand *operand, ng_u128 *ret_value) {
-    bool about_source = operand->fib & NG_FIB_SADDR;
-    if (about_source && flow->source_mapped)
-        return UNKNOWN;
-    if (about_source && !flow->saddr_set && !place->question->one_source)
-        return SOURCE_MAP;
-    ng_u128 addr = !about_source     ? flow->daddr
-                   : flow->saddr_set ? flow->saddr
-                                     : place->question->saddr;
-    ng_u128 value = ng_fib_value(place, flow, operand, addr);
+    bool asked = ng_fib_asks_source(place, flow, operand);
+    const ng_u128 *saddr = flow->source_mapped           ? NULL
+                           : flow->saddr_set             ? &flow->saddr
+                           : place->question->one_source ? &place->question->saddr
+                                                         : NULL;
+    if (asked && !saddr)
+        return flow->source_mapped ? UNKNOWN : SOURCE_MAP;
+    ng_u128 value = ng_fib_value(place, flow, operand, saddr);
     return value == NG_FIB_UNSURE ? UNKNOWN : known(value, ret_value);
 }
 

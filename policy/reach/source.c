@@ -68,25 +68,36 @@ static int find_cuts(const struct ng_world *world, uint8_t family, struct ng_are
 
 /* -- what `fib` is told ---------------------------------------------------------------------- */
 
+/* To everybody on its link, or of ICMPv6 to a link-local address: such a packet may come from
+ * nowhere, whatever the addresses `fib` is asked about. */
+static bool is_to_link(const struct place *place, const struct flow *flow) {
+    if (place->question->family == NG_IP4)
+        return flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000;
+    return place->question->proto == NG_ICMP6 && ng_is_link_local6(flow->daddr);
+}
+
+bool ng_fib_asks_source(const struct place *place, const struct flow *flow,
+                        const struct ng_operand *operand) {
+    bool way = operand->field != NG_FIELD_FIB_TYPE;
+    return operand->fib & NG_FIB_SADDR || (way && is_to_link(place, flow));
+}
+
 /* nft_fib4_eval, nft_fib6_eval and the rpfilter matches: a packet of this machine's own is its own
- * way back, and so is one from nowhere: to everybody on its link, to ip6t_rpfilter, and of ICMPv6
- * to a link-local address (nft_fib_v6_skip_icmpv6). */
+ * way, and so is one from nowhere: to everybody on its link, to ip6t_rpfilter, and of ICMPv6 to a
+ * link-local address (nft_fib_v6_skip_icmpv6). */
 static bool is_at_home(const struct place *place, const struct flow *flow,
-                       const struct ng_operand *operand, ng_u128 addr) {
-    const struct ng_question *question = place->question;
-    bool about_source = operand->fib & NG_FIB_SADDR;
-    bool from_nowhere = about_source ? addr == 0 : question->one_source && question->saddr == 0;
+                       const struct ng_operand *operand, const ng_u128 *saddr) {
+    bool ip6 = place->question->family == NG_IP6;
     if (!place->iif)
         return false;
-    if (about_source && place->iif->loopback)
+    if (place->iif->loopback)
         return place->hook == NG_HOOK_PREROUTING;
-    if (question->family == NG_IP4)
-        return about_source && addr == 0 &&
-               (flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000);
-    if (operand->fib & NG_FIB_XTABLES)
-        return about_source && addr == 0;
-    return from_nowhere && question->proto == NG_ICMP6 && ng_is_link_local6(flow->daddr) &&
-           (place->hook == NG_HOOK_PREROUTING || place->hook == NG_HOOK_INGRESS);
+    if (!saddr || *saddr != 0)
+        return false;
+    if (ip6 && operand->fib & NG_FIB_XTABLES)
+        return true;
+    return is_to_link(place, flow) &&
+           (!ip6 || place->hook == NG_HOOK_PREROUTING || place->hook == NG_HOOK_INGRESS);
 }
 
 static bool is_way(const struct ng_route_result *result, const struct ng_operand *operand) {
@@ -103,14 +114,15 @@ static bool is_of_link(ng_u128 addr) {
     return ng_is_link_local6(addr) || (addr >> 112 & 0xff0f) == 0xff02;
 }
 
-/* The link of the way to `addr`, 0: none. */
-static ng_u128 way_to(const struct place *place, const struct flow *flow,
-                      const struct ng_operand *operand, ng_u128 addr) {
+/* The link of the way to the address that it is asked about, 0: none. */
+static ng_u128 find_way(const struct place *place, const struct flow *flow,
+                        const struct ng_operand *operand, const ng_u128 *saddr) {
     bool about_source = operand->fib & NG_FIB_SADDR;
+    ng_u128 addr = about_source ? *saddr : flow->daddr;
     const struct ng_link *only = operand->fib & NG_FIB_IIF   ? place->iif
                                  : operand->fib & NG_FIB_OIF ? place->oif
                                                              : NULL;
-    if (is_at_home(place, flow, operand, addr))
+    if (is_at_home(place, flow, operand, saddr))
         return place->iif->index;
     bool forward = place->hook == NG_HOOK_FORWARD && about_source && operand->fib & NG_FIB_IIF;
     /* Of all three only ipt_rpfilter does not tell routing rules the protocol. */
@@ -120,8 +132,10 @@ static ng_u128 way_to(const struct place *place, const struct flow *flow,
         .iif_name = forward && place->oif ? place->oif->name : "lo",
         .vrf_table = place->iif ? place->iif->vrf_table : 0,
         .daddr = addr,
-        .saddr_known = about_source || place->question->one_source,
-        .saddr = about_source ? flow->daddr : place->question->saddr,
+        .saddr_known = about_source || saddr,
+        .saddr = about_source ? flow->daddr
+                 : saddr      ? *saddr
+                              : 0,
         .ports_known = true, /* there are none */
         .proto = xtables && !ip6 ? 0 : place->question->proto,
         .mark_known = operand->fib & NG_FIB_MARK ? flow->mark_known : true,
@@ -157,8 +171,9 @@ static ng_u128 name_of(const struct place *place, ng_u128 index) {
 }
 
 ng_u128 ng_fib_value(const struct place *place, const struct flow *flow,
-                     const struct ng_operand *operand, ng_u128 addr) {
+                     const struct ng_operand *operand, const ng_u128 *saddr) {
     if (operand->field == NG_FIELD_FIB_TYPE) {
+        ng_u128 addr = operand->fib & NG_FIB_SADDR ? *saddr : flow->daddr;
         const struct ng_link *only = operand->fib & NG_FIB_IIF   ? place->iif
                                      : operand->fib & NG_FIB_OIF ? place->oif
                                                                  : NULL;
@@ -170,7 +185,7 @@ ng_u128 ng_fib_value(const struct place *place, const struct flow *flow,
                                           only ? only->index : 0);
         return type == NG_ADDR_TYPE_UNSURE ? NG_FIB_UNSURE : type;
     }
-    ng_u128 way = way_to(place, flow, operand, addr);
+    ng_u128 way = find_way(place, flow, operand, saddr);
     if (way == NG_FIB_UNSURE || operand->field == NG_FIELD_FIB_OIF)
         return way;
     return operand->field == NG_FIELD_FIB_PRESENT ? way != 0 : name_of(place, way);
@@ -252,7 +267,7 @@ static int make_map(const struct place *place, const struct flow *flow,
     if (!stretches)
         return r < 0 ? r : -ENOMEM;
     for (size_t i = 0; i < n_cuts; i++) {
-        ng_u128 value = ng_fib_value(place, flow, operand, cuts[i]);
+        ng_u128 value = ng_fib_value(place, flow, operand, &cuts[i]);
         if (n == 0 || stretches[n - 1].value != value)
             stretches[n++] = (struct stretch){cuts[i], value};
     }
@@ -268,9 +283,7 @@ static bool is_kept(const struct kept_map *kept, const struct kept_map *key) {
 int ng_fib_map(const struct place *place, const struct flow *flow, const struct ng_operand *operand,
                struct source_map *ret_map) {
     struct kept_maps *kept = place->state->kept_maps;
-    bool to_the_link = flow->daddr == UINT32_MAX || flow->daddr >> 8 == 0xe00000 ||
-                       (place->question->proto == NG_ICMP6 && ng_is_link_local6(flow->daddr));
-    if (kept->by_packet[place->question->family == NG_IP6] || to_the_link)
+    if (kept->by_packet[place->question->family == NG_IP6] || is_to_link(place, flow))
         return make_map(place, flow, operand, place->arena, ret_map);
     struct kept_map key = {
         .field = operand->field,

@@ -21,11 +21,15 @@ struct source_map {
 /* Routing may say one thing or another: by a mark, a user or a hash. */
 #define NG_FIB_UNSURE (~(ng_u128)0)
 
-/* What `operand`, a NG_FIELD_FIB_…, is told about `addr`. */
-ng_u128 ng_fib_value(const struct place *place, const struct flow *flow,
-                     const struct ng_operand *operand, ng_u128 addr);
+/* Does what `operand`, a NG_FIELD_FIB_…, is told depend on the packet's source? */
+bool ng_fib_asks_source(const struct place *place, const struct flow *flow,
+                        const struct ng_operand *operand);
 
-/* The same for all addresses of the family; lives as long as the engine's state or the
+/* What it is told about a packet from `saddr`; NULL: not known which, and not asked for. */
+ng_u128 ng_fib_value(const struct place *place, const struct flow *flow,
+                     const struct ng_operand *operand, const ng_u128 *saddr);
+
+/* The same for all sources of the family; lives as long as the engine's state or the
  * place's arena. 0 or -ENOMEM. */
 int ng_fib_map(const struct place *place, const struct flow *flow, const struct ng_operand *operand,
                struct source_map *ret_map) _must_check_;

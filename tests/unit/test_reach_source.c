@@ -372,6 +372,23 @@ static void test_icmp6_from_nowhere(void **state) {
     assert_string_equal(ask_this(lab, question), "local ::");
 }
 
+/* Nor is one from nowhere to a group of the link looked up, at any hook, whichever of its addresses
+ * is asked about. */
+static void test_from_nowhere_to_the_link(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t input = filter_chain(lab, INPUT, 0, false);
+    struct ng_question question = {
+        .family = NG_IP4, .proto = NG_UDP, .iif = ETH1, .daddr = addr("224.0.0.1").value};
+    (void)state;
+    RULE(lab, input, fib_is(lab, NG_FIELD_FIB_OIF, NG_FIB_DADDR, ETH1), DROP);
+    assert_string_equal(ask_this(lab, question),
+                        "dropped 0.0.0.0 by 1; local 0.0.0.1-255.255.255.255 by policy of 0");
+    question.one_source = true;
+    assert_string_equal(ask_this(lab, question), "dropped 0.0.0.0:0-0 by 1");
+    question.saddr = addr("10.0.0.9").value;
+    assert_string_equal(ask_this(lab, question), "local 10.0.0.9:0-0 by policy of 0");
+}
+
 static void test_the_unspecified_address_is_of_no_type(void **state) {
     _lab_ lab = lab_new();
     uint32_t raw = filter_chain(lab, PREROUTING, -300, true);
@@ -449,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_an_anycast_address_is_no_way),
         cmocka_unit_test(test_rpfilter_of_ip6tables),
         cmocka_unit_test(test_icmp6_from_nowhere),
+        cmocka_unit_test(test_from_nowhere_to_the_link),
         cmocka_unit_test(test_the_unspecified_address_is_of_no_type),
         cmocka_unit_test(test_questions_do_not_leak_into_each_other),
     };
