@@ -14,44 +14,53 @@
 #include "agent/observe/proc.h"
 #include "agent/observe/sockets.h"
 
-struct search {
-    struct ng_container **containers; /* of all engines, sorted by id */
+struct found {
+    struct ng_container *container; /* const to all but those who observe it */
+    struct ng_listener *listeners;
+    size_t n_listeners;
+    bool read;
+};
+
+struct ng_container_sockets {
+    struct ng_arena *arena; /* the thread's own */
+    struct found *found;    /* for each container of all engines, sorted by id */
     size_t count;
     size_t unread; /* of those that have a network of their own */
     struct ng_sockets_ways ways;
     struct stat host;          /* the network namespace of this host */
     struct ng_sockets sockets; /* of one container at a time */
+    pthread_t thread;
+    bool started;
     int result;
 };
 
 /* -- which container a process belongs to -------------------------------------------- */
 
 static int compare_ids(const void *a, const void *b) {
-    const struct ng_container *const *x = a, *const *y = b;
+    const struct found *x = a, *y = b;
 
-    return strncmp((*x)->id, (*y)->id, NG_CONTAINER_ID_LEN);
+    return strncmp(x->container->id, y->container->id, NG_CONTAINER_ID_LEN);
 }
 
-static struct ng_container *container_with_id(const struct search *search, const char *id) {
-    struct ng_container key = {.id = id}, *sought = &key, **found;
+static struct found *container_with_id(const struct ng_container_sockets *search, const char *id) {
+    struct ng_container named = {.id = id};
+    const struct found key = {.container = &named};
 
-    found = bsearch(&sought, search->containers, search->count, sizeof(*search->containers),
-                    compare_ids);
-    return found ? *found : NULL;
+    return bsearch(&key, search->found, search->count, sizeof(key), compare_ids);
 }
 
 /* NULL also for a process in a container inside one of ours, which has a network of its own. So
  * nothing in a container can pass for another one. */
-static struct ng_container *container_of(const struct search *search, const char *cgroup) {
-    struct ng_container *container = NULL;
+static struct found *container_of(const struct ng_container_sockets *search, const char *cgroup) {
+    struct found *found = NULL;
 
     for (const char *id = cgroup; (id = ng_holders_container_id(id)); id += NG_CONTAINER_ID_LEN) {
-        if (!container)
-            container = container_with_id(search, id);
-        else if (strncmp(container->id, id, NG_CONTAINER_ID_LEN) != 0)
+        if (!found)
+            found = container_with_id(search, id);
+        else if (strncmp(found->container->id, id, NG_CONTAINER_ID_LEN) != 0)
             return NULL;
     }
-    return container;
+    return found;
 }
 
 static bool has_own_network(const struct ng_container *container) {
@@ -64,29 +73,22 @@ static bool is_loopback(struct ng_addr addr) {
     return addr.family == NG_IP4 ? addr.value >> 24 == 127 : addr.value == 1;
 }
 
-static int keep(struct search *search, struct ng_container *container) {
+static int keep(struct ng_container_sockets *search, struct found *found) {
     const struct ng_sockets *sockets = &search->sockets;
-    struct ng_listener *listeners =
-        ng_arena_alloc(sockets->arena, sockets->count, sizeof(*listeners));
-    size_t count = 0;
 
-    if (!listeners)
+    found->listeners = ng_arena_alloc(search->arena, sockets->count, sizeof(*found->listeners));
+    if (!found->listeners)
         return -ENOMEM;
     for (size_t i = 0; i < sockets->count; i++)
         if (!is_loopback(sockets->items[i].listener.addr))
-            listeners[count++] = sockets->items[i].listener;
-    container->listeners = listeners;
-    container->n_listeners = count;
-    container->listeners_read = true;
+            found->listeners[found->n_listeners++] = sockets->items[i].listener;
+    found->read = true;
     search->unread--;
     return 0;
 }
 
-static bool same_namespace(const struct stat *a, const struct stat *b) {
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
-}
-
-static int read_container(struct search *search, struct ng_container *container, int process_fd) {
+static int read_container(struct ng_container_sockets *search, struct found *found,
+                          int process_fd) {
     struct ng_sockets_ways ways = search->ways;
     struct stat before, after;
     int fd = openat(process_fd, "ns/net", O_RDONLY | O_CLOEXEC);
@@ -106,14 +108,14 @@ static int read_container(struct search *search, struct ng_container *container,
     if (r < 0)
         return r == -ENOMEM ? r : 0;
     /* Of a process that has ended, or left, it is not known whose sockets these are. */
-    if (fstatat(process_fd, "ns/net", &after, 0) < 0 || !same_namespace(&before, &after))
+    if (fstatat(process_fd, "ns/net", &after, 0) < 0 || !ng_proc_is_same(&before, &after))
         return 0;
-    return keep(search, container);
+    return keep(search, found);
 }
 
 static int look_at(uint32_t pid, int process_fd, void *context) {
-    struct search *search = context;
-    struct ng_container *container;
+    struct ng_container_sockets *search = context;
+    struct found *found;
     char cgroup[4096];
     struct stat own;
     int r = 0;
@@ -121,20 +123,21 @@ static int look_at(uint32_t pid, int process_fd, void *context) {
     (void)pid;
     /* Most processes are on the host's network, and so is the monitor of a container, which is in
      * its cgroup. */
-    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && same_namespace(&own, &search->host))
+    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && ng_proc_is_same(&own, &search->host))
         return 0;
     if (ng_proc_read(process_fd, "cgroup", cgroup, sizeof(cgroup)) <= 0)
         return 0;
-    container = container_of(search, cgroup);
+    found = container_of(search, cgroup);
     /* The first of its processes is the one that the engine started; a later one may have made
      * itself another network. */
-    if (container && has_own_network(container) && !container->listeners_read)
-        r = read_container(search, container, process_fd);
+    if (found && has_own_network(found->container) && !found->read)
+        r = read_container(search, found, process_fd);
     return r ? r : search->unread == 0;
 }
 
+/* It never comes back to this host's network. */
 static void *look_at_all(void *context) {
-    struct search *search = context;
+    struct ng_container_sockets *search = context;
     int r = ng_holders_each_process(look_at, search);
 
     search->result = r < 0 ? r : 0;
@@ -143,41 +146,72 @@ static void *look_at_all(void *context) {
 
 /* -- the containers ------------------------------------------------------------------ */
 
-/* The containers are const to all but those who observe them. */
-static int list_containers(const struct ng_world *world, struct search *search) {
+static int list_containers(struct ng_container_sockets *search, const struct ng_world *world) {
     size_t count = 0;
 
     for (size_t i = 0; i < world->n_engines; i++)
         count += world->engines[i].n_containers;
-    search->containers = ng_arena_alloc(world->arena, count, sizeof(*search->containers));
-    if (!search->containers)
+    search->found = ng_arena_alloc(search->arena, count, sizeof(*search->found));
+    if (!search->found)
         return -ENOMEM;
     for (size_t i = 0; i < world->n_engines; i++) {
         const struct ng_engine *engine = &world->engines[i];
 
         for (size_t k = 0; k < engine->n_containers; k++) {
-            search->containers[search->count++] = (struct ng_container *)&engine->containers[k];
+            search->found[search->count++].container =
+                (struct ng_container *)&engine->containers[k];
             search->unread += has_own_network(&engine->containers[k]);
         }
     }
     if (search->count)
-        qsort(search->containers, search->count, sizeof(*search->containers), compare_ids);
+        qsort(search->found, search->count, sizeof(*search->found), compare_ids);
     return 0;
 }
 
-int ng_container_sockets_read(struct ng_world *world) {
-    struct search search = {.sockets = {.arena = world->arena}};
-    pthread_t thread;
-    int r = list_containers(world, &search);
+int ng_container_sockets_begin(const struct ng_world *world,
+                               struct ng_container_sockets **ret_sockets) {
+    struct ng_arena *arena = ng_arena_new();
+    struct ng_container_sockets *search = arena ? ng_arena_alloc(arena, 1, sizeof(*search)) : NULL;
 
-    if (r < 0 || search.unread == 0)
-        return r;
-    if (stat("/proc/self/ns/net", &search.host) < 0)
+    if (search) {
+        search->arena = search->sockets.arena = arena;
+        search->ways = ng_sockets_ways();
+    }
+    if (!search || list_containers(search, world) < 0) {
+        ng_arena_free(arena);
+        return -ENOMEM;
+    }
+    if (search->unread > 0 && stat("/proc/self/ns/net", &search->host) == 0)
+        search->started = pthread_create(&search->thread, NULL, look_at_all, search) == 0;
+    *ret_sockets = search;
+    return 0;
+}
+
+static int hand_over(const struct found *found, struct ng_arena *arena) {
+    struct ng_container *container = found->container;
+    struct ng_listener *own = ng_arena_alloc(arena, found->n_listeners, sizeof(*own));
+
+    if (!own)
+        return -ENOMEM;
+    if (found->n_listeners)
+        memcpy(own, found->listeners, found->n_listeners * sizeof(*own));
+    container->listeners = own;
+    container->n_listeners = found->n_listeners;
+    container->listeners_read = true;
+    return 0;
+}
+
+int ng_container_sockets_end(struct ng_container_sockets *search, struct ng_arena *arena) {
+    int r;
+
+    if (!search)
         return 0;
-    search.ways = ng_sockets_ways();
-    /* Only the thread that asks for it enters another namespace: this one never comes back. */
-    if (pthread_create(&thread, NULL, look_at_all, &search) != 0)
-        return 0;
-    pthread_join(thread, NULL);
-    return search.result;
+    if (search->started)
+        pthread_join(search->thread, NULL);
+    r = search->result;
+    for (size_t i = 0; r == 0 && i < search->count; i++)
+        if (search->found[i].read)
+            r = hand_over(&search->found[i], arena);
+    ng_arena_free(search->arena);
+    return r;
 }

@@ -6,10 +6,18 @@
 
 #include "netguard/world.h"
 
-/* Fills the listeners of every container that has a network of its own and a process on this host,
- * without those bound to loopback, which nobody outside the container gets to. Containers that end
- * meanwhile, or that may not be looked into, stay unread. The calling thread stays in its network
- * namespace. 0 or -ENOMEM. */
-int ng_container_sockets_read(struct ng_world *world) _must_check_;
+struct ng_container_sockets;
+
+/* Begins to look into every container that has a network of its own and a process on this host: in
+ * a thread of its own, which alone enters other network namespaces. Until it has ended no container
+ * of the world may change. 0 or -ENOMEM. */
+int ng_container_sockets_begin(const struct ng_world *world,
+                               struct ng_container_sockets **ret_sockets) _must_check_;
+
+/* Waits for it, and fills in the containers' listeners, without those bound to loopback, which
+ * nobody outside the container gets to. Containers that have ended meanwhile, or that may not be
+ * looked into, stay unread. NULL-safe. 0 or -ENOMEM. */
+int ng_container_sockets_end(struct ng_container_sockets *sockets,
+                             struct ng_arena *arena) _must_check_;
 
 #endif

@@ -13,14 +13,25 @@
 
 #include "agent/observe/proc.h"
 
+/* In which order processes are looked at: where sockets of this namespace are held most likely, by
+ * the fewest files. An engine and the shims of its containers have thousands; and of most
+ * containers' processes none needs to be looked at, but a socket may be held by one that has left
+ * the namespace it was made in. */
+enum turn {
+    TURN_HERE,
+    TURN_ENGINE,
+    TURN_ELSEWHERE, /* in another network namespace */
+    TURNS,
+};
+
 struct search {
     struct ng_arena *arena;
     struct ng_holder *holders;
     size_t count;
     enum ng_holder_kind enough;
     size_t unsettled; /* sockets without a holder of that kind */
-    bool elsewhere;   /* looked at are processes of other network namespaces than this one's */
-    struct stat here; /* this one's */
+    enum turn turn;
+    struct stat here; /* this network namespace */
 };
 
 /* What a process says about itself, read when its first socket of interest is met. */
@@ -70,13 +81,21 @@ static bool is_engine(const char *process) {
     return false;
 }
 
+/* "" where it has ended. */
+static void read_comm(int process_fd, char *comm, size_t size) {
+    if (ng_proc_read(process_fd, "comm", comm, size) < 0)
+        *comm = '\0';
+    comm[strcspn(comm, "\n")] = '\0';
+}
+
 static int read_process(struct search *search, struct process *process) {
     char text[4096];
     const char *id;
 
     process->kind = process->pid == 1 ? NG_HOLDER_MANAGER : NG_HOLDER_USER;
-    if (ng_proc_read(process->dir_fd, "comm", text, sizeof(text)) > 0) {
-        process->comm = ng_proc_utf8(search->arena, text, strcspn(text, "\n"));
+    read_comm(process->dir_fd, text, sizeof(text));
+    if (*text) {
+        process->comm = ng_proc_utf8(search->arena, text, strlen(text));
         if (!process->comm)
             return -ENOMEM;
         if (is_engine(process->comm))
@@ -117,18 +136,21 @@ static int take_socket(struct search *search, struct process *process, uint64_t 
     return 0;
 }
 
-static bool is_elsewhere(const struct search *search, int process_fd) {
+static enum turn turn_of(const struct search *search, int process_fd) {
     struct stat own;
+    char comm[64];
 
-    return fstatat(process_fd, "ns/net", &own, 0) == 0 &&
-           (own.st_ino != search->here.st_ino || own.st_dev != search->here.st_dev);
+    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && !ng_proc_is_same(&own, &search->here))
+        return TURN_ELSEWHERE;
+    read_comm(process_fd, comm, sizeof(comm));
+    return is_engine(comm) ? TURN_ENGINE : TURN_HERE;
 }
 
 /* Goes through the open files of one process; one that ends meanwhile has none. */
 static int search_process(uint32_t pid, int process_fd, void *context) {
     struct search *search = context;
     struct process process = {.pid = pid, .dir_fd = process_fd};
-    if (is_elsewhere(search, process_fd) != search->elsewhere)
+    if (turn_of(search, process_fd) != search->turn)
         return 0;
     int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *files = fd < 0 ? NULL : fdopendir(fd);
@@ -193,11 +215,8 @@ int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t co
         return 0;
     if (stat("/proc/self/ns/net", &search.here) < 0)
         search.here = (struct stat){0}; /* then none is told to be here, and all are looked at */
-    /* Of most containers' processes no file needs to be looked at; but a socket may be held by one
-     * that has left the namespace it was made in. */
-    int r = ng_holders_each_process(search_process, &search);
-    search.elsewhere = true;
-    if (r == 0)
+    int r = 0;
+    for (; r == 0 && search.turn < TURNS; search.turn++)
         r = ng_holders_each_process(search_process, &search);
     return r < 0 ? r : 0;
 }

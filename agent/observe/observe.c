@@ -119,7 +119,7 @@ static bool same_endpoint(const char *a, const char *b) {
     if (strcmp(a, b) == 0)
         return true;
     return strncmp(a, scheme, len) == 0 && strncmp(b, scheme, len) == 0 && stat(a + len, &x) == 0 &&
-           stat(b + len, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+           stat(b + len, &y) == 0 && ng_proc_is_same(&x, &y);
 }
 
 static int observe_engines(struct observation *observation,
@@ -290,23 +290,33 @@ static int observe_host(struct ng_world *world) {
     return world->host ? 0 : -ENOMEM;
 }
 
-/* The engines first: what they have started by then has its rules and sockets. */
-static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
-    int r = observe_host(observation->world);
+static int observe_kernel(struct observation *observation) {
+    int r = observe_links(observation);
 
-    r = r ? r : observe_engines(observation, options);
-    r = r ? r : ng_container_sockets_read(observation->world);
-    r = r ? r : observe_links(observation);
     r = r ? r : observe_routes(observation);
-    find_bridges(observation->world);
     r = r ? r : observe_sockets(observation);
     r = r ? r : observe_nft(observation);
     r = r ? r : observe_bpf(observation);
     observe_settings(observation->world);
     r = r ? r : observe_xtables(observation);
-    r = r ? r : observe_ipsets(observation);
+    return r ? r : observe_ipsets(observation);
+}
+
+/* The engines first: what they have started by then has its rules and sockets. The containers are
+ * looked into beside the rest, for there may be hundreds. */
+static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
+    struct ng_world *world = observation->world;
+    struct ng_container_sockets *containers = NULL;
+    int r = observe_host(world), ended;
+
+    r = r ? r : observe_engines(observation, options);
+    r = r ? r : ng_container_sockets_begin(world, &containers);
+    r = r ? r : observe_kernel(observation);
+    ended = ng_container_sockets_end(containers, world->arena);
+    r = r ? r : ended;
     if (r < 0)
         return r;
+    find_bridges(world);
     observation->world->gaps = observation->gaps;
     observation->world->n_gaps = observation->n_gaps;
     return ng_world_sort(observation->world);

@@ -34,6 +34,10 @@ int ng_proc_read(int dir_fd, const char *path, char *buffer, size_t size) {
     return (int)len;
 }
 
+bool ng_proc_is_same(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
 /* The length of the UTF-8 character at `s` (RFC 3629), 0 when there is none. */
 static size_t character_len(const unsigned char *s, size_t left) {
     unsigned char lowest = 0x80, highest = 0xbf;
