@@ -10,11 +10,17 @@ enum { WAYS_MAX = 64 };
 /* NAT maps the connection, not the packet: what leaves the connection as it is leaves the packet
  * alone, whatever a rule has written into its header since conntrack has seen it; everything else
  * writes both address and port (nf_nat_core.c: nf_nat_setup_info, nf_nat_manip_pkt). */
+static bool is_as_before(const struct walk *walk, const struct flow *flow, ng_u128 daddr,
+                         uint16_t dport) {
+    return flow->ct_daddr == daddr &&
+           (!ng_has_ports(walk->place.question->proto) || flow->ct_dport == dport);
+}
+
 static void set_destination(const struct walk *walk, struct flow *flow, ng_u128 daddr,
-                            uint16_t dport) {
+                            uint16_t dport, bool writes) {
     bool ports = ng_has_ports(walk->place.question->proto);
     flow->mapped = true;
-    if (flow->ct_daddr == daddr && (!ports || flow->ct_dport == dport))
+    if (!writes)
         return;
     flow->translated = true;
     flow->daddr = daddr;
@@ -23,12 +29,17 @@ static void set_destination(const struct walk *walk, struct flow *flow, ng_u128 
 }
 
 static int go_on(struct walk *walk, const struct nat_site *site, const struct flow *flow,
-                 ng_u128 daddr, uint16_t dport) {
+                 ng_u128 daddr, uint16_t dport, bool writes) {
     struct flow own = *flow;
-    set_destination(walk, &own, daddr, dport);
+    set_destination(walk, &own, daddr, dport, writes);
     uint32_t chain = walk->place.state->ruleset->rules[site->rule].chain;
     int r = ng_walk_record(walk, site->effect, chain, site->rule, site->depth, &own);
     return r < 0 ? r : ng_walk_add_flow(walk, &walk->accepted, &own);
+}
+
+static int map(struct walk *walk, const struct nat_site *site, const struct flow *flow,
+               ng_u128 daddr, uint16_t dport) {
+    return go_on(walk, site, flow, daddr, dport, !is_as_before(walk, flow, daddr, dport));
 }
 
 struct ports {
@@ -51,10 +62,10 @@ static struct ports find_ports(const struct ng_nat *nat, uint16_t dport) {
 
 static int each_port(struct walk *walk, const struct nat_site *site, const struct flow *flow,
                      ng_u128 daddr, const struct ports *ports) {
-    int r = go_on(walk, site, flow, daddr, (uint16_t)ports->likely);
+    int r = map(walk, site, flow, daddr, (uint16_t)ports->likely);
     for (uint32_t port = ports->lo; r == 0 && port <= ports->hi; port++)
         if (port != ports->likely)
-            r = go_on(walk, site, flow, daddr, (uint16_t)port);
+            r = map(walk, site, flow, daddr, (uint16_t)port);
     return r;
 }
 
@@ -83,13 +94,25 @@ int ng_translate(struct walk *walk, const struct nat_site *site, const struct ng
     }
     int r = 0;
     bool range = addrs.lo != addrs.hi || ports.lo != ports.hi;
+    /* An IPv4 address is compared as if it were an IPv6 one, and nft_nat_setup_netmap leaves the
+     * rest of it as it was on the stack: whether the connection is taken to stay as it is depends
+     * on how the kernel was built. */
+    if (nat->netmap && walk->place.question->family == NG_IP4 &&
+        is_as_before(walk, flow, addrs.lo, (uint16_t)ports.lo)) {
+        r = ng_walk_add_undecided(walk, site->op, site->rule, "a prefix mapped to itself",
+                                  flow->region);
+        if (r == 0)
+            r = go_on(walk, site, flow, addrs.lo, (uint16_t)ports.lo, true);
+        if (r < 0)
+            return r;
+    }
     if (addrs.hi - addrs.lo >= WAYS_MAX || ports.hi - ports.lo >= WAYS_MAX ||
         (uint32_t)(addrs.hi - addrs.lo + 1) * (ports.hi - ports.lo + 1) > WAYS_MAX) {
         /* The ends stand for all, and nothing is certain. */
         r = ng_walk_anything(walk, site->op, site->rule, "dnat to a range", flow);
         if (r == 0)
-            r = go_on(walk, site, flow, addrs.hi, (uint16_t)ports.hi);
-        return r < 0 ? r : go_on(walk, site, flow, addrs.lo, (uint16_t)ports.likely);
+            r = map(walk, site, flow, addrs.hi, (uint16_t)ports.hi);
+        return r < 0 ? r : map(walk, site, flow, addrs.lo, (uint16_t)ports.likely);
     }
     if (range)
         r = ng_walk_add_undecided(walk, site->op, site->rule, "dnat to a range", flow->region);

@@ -278,6 +278,22 @@ static void test_netmap(void **state) {
 }
 
 /* iptables writes NETMAP alike for sources: there it changes no destination. */
+/* Whether it has mapped a prefix to itself the kernel tells by what was on its stack; of IPv6 it
+ * has not. */
+static void test_netmap_to_itself(void **state) {
+    _lab_ lab = lab_new();
+    struct ng_nat nat = nat_to("192.0.2.0", 0);
+    uint32_t own = nat_chain(lab, PREROUTING, -100, false);
+    uint32_t input = filter_chain(lab, INPUT, 0, false);
+    (void)state;
+    nat.netmap = true;
+    nat.addr_hi = addr("192.0.2.255");
+    RULE(lab, own, nat_op(lab, NG_OP_DNAT, nat));
+    RULE(lab, input, has_bit(lab, NG_FIELD_CT_STATUS, 32), DROP);
+    assert_string_equal(ask_host(lab), "dropped 192.0.2.1:80 all by 2; local all by policy of 1 ? "
+                                       "a prefix mapped to itself");
+}
+
 static void test_netmap_of_sources(void **state) {
     static const enum ng_hook hooks[] = {POSTROUTING, INPUT};
     (void)state;
@@ -534,6 +550,7 @@ int main(void) {
         cmocka_unit_test(test_a_range_of_addresses_either_way_round),
         cmocka_unit_test(test_all_addresses_there_are),
         cmocka_unit_test(test_netmap),
+        cmocka_unit_test(test_netmap_to_itself),
         cmocka_unit_test(test_netmap_of_sources),
         cmocka_unit_test(test_redirect),
         cmocka_unit_test(test_redirect_where_there_are_several_addresses),
