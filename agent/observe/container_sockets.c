@@ -16,6 +16,7 @@
 
 struct found {
     struct ng_container *container; /* const to all but those who observe it */
+    const char *id;                 /* its own: all that the thread reads of it */
     struct ng_listener *listeners;
     size_t n_listeners;
     bool read;
@@ -23,11 +24,10 @@ struct found {
 
 struct ng_container_sockets {
     struct ng_arena *arena; /* the thread's own */
-    struct found *found;    /* for each container of all engines, sorted by id */
+    struct ng_processes processes;
+    struct found *found; /* for each container, sorted by id */
     size_t count;
-    size_t unread; /* of those that have a network of their own */
     struct ng_sockets_ways ways;
-    struct stat host;          /* the network namespace of this host */
     struct ng_sockets sockets; /* of one container at a time */
     pthread_t thread;
     bool started;
@@ -39,12 +39,11 @@ struct ng_container_sockets {
 static int compare_ids(const void *a, const void *b) {
     const struct found *x = a, *y = b;
 
-    return strncmp(x->container->id, y->container->id, NG_CONTAINER_ID_LEN);
+    return strncmp(x->id, y->id, NG_CONTAINER_ID_LEN);
 }
 
 static struct found *container_with_id(const struct ng_container_sockets *search, const char *id) {
-    struct ng_container named = {.id = id};
-    const struct found key = {.container = &named};
+    const struct found key = {.id = id};
 
     return bsearch(&key, search->found, search->count, sizeof(key), compare_ids);
 }
@@ -57,14 +56,10 @@ static struct found *container_of(const struct ng_container_sockets *search, con
     for (const char *id = cgroup; (id = ng_holders_container_id(id)); id += NG_CONTAINER_ID_LEN) {
         if (!found)
             found = container_with_id(search, id);
-        else if (strncmp(found->container->id, id, NG_CONTAINER_ID_LEN) != 0)
+        else if (strncmp(found->id, id, NG_CONTAINER_ID_LEN) != 0)
             return NULL;
     }
     return found;
-}
-
-static bool has_own_network(const struct ng_container *container) {
-    return !container->network_of && strcmp(container->network_mode, "host") != 0;
 }
 
 /* -- what listens there -------------------------------------------------------------- */
@@ -83,7 +78,6 @@ static int keep(struct ng_container_sockets *search, struct found *found) {
         if (!is_loopback(sockets->items[i].listener.addr))
             found->listeners[found->n_listeners++] = sockets->items[i].listener;
     found->read = true;
-    search->unread--;
     return 0;
 }
 
@@ -113,62 +107,53 @@ static int read_container(struct ng_container_sockets *search, struct found *fou
     return keep(search, found);
 }
 
-static int look_at(uint32_t pid, int process_fd, void *context) {
-    struct ng_container_sockets *search = context;
+static int look_at(struct ng_container_sockets *search, int process_fd) {
     struct found *found;
     char cgroup[4096];
-    struct stat own;
-    int r = 0;
 
-    (void)pid;
-    /* Most processes are on the host's network, and so is the monitor of a container, which is in
-     * its cgroup. */
-    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && ng_proc_is_same(&own, &search->host))
-        return 0;
     if (ng_proc_read(process_fd, "cgroup", cgroup, sizeof(cgroup)) <= 0)
         return 0;
     found = container_of(search, cgroup);
     /* The first of its processes is the one that the engine started; a later one may have made
      * itself another network. */
-    if (found && has_own_network(found->container) && !found->read)
-        r = read_container(search, found, process_fd);
-    return r ? r : search->unread == 0;
+    return found && !found->read ? read_container(search, found, process_fd) : 0;
 }
 
-/* It never comes back to this host's network. */
+/* It never comes back to this host's network. The monitor of a container, which is in its cgroup,
+ * is on that network, too. */
 static void *look_at_all(void *context) {
     struct ng_container_sockets *search = context;
-    int r = ng_holders_each_process(look_at, search);
 
-    search->result = r < 0 ? r : 0;
+    search->result = ng_processes_list(search->arena, &search->processes);
+    for (size_t i = 0; search->result == 0 && i < search->processes.count; i++) {
+        const struct ng_process *process = &search->processes.items[i];
+        int fd = process->place == NG_PROCESS_ELSEWHERE ? ng_process_open(process->pid) : -ENOENT;
+
+        if (fd < 0)
+            continue;
+        search->result = look_at(search, fd);
+        close(fd);
+    }
     return NULL;
 }
 
 /* -- the containers ------------------------------------------------------------------ */
 
-static int list_containers(struct ng_container_sockets *search, const struct ng_world *world) {
-    size_t count = 0;
-
-    for (size_t i = 0; i < world->n_engines; i++)
-        count += world->engines[i].n_containers;
-    search->found = ng_arena_alloc(search->arena, count, sizeof(*search->found));
+static int list_containers(struct ng_container_sockets *search, const struct ng_engine *engine) {
+    search->found = ng_arena_alloc(search->arena, engine->n_containers, sizeof(*search->found));
     if (!search->found)
         return -ENOMEM;
-    for (size_t i = 0; i < world->n_engines; i++) {
-        const struct ng_engine *engine = &world->engines[i];
-
-        for (size_t k = 0; k < engine->n_containers; k++) {
-            search->found[search->count++].container =
-                (struct ng_container *)&engine->containers[k];
-            search->unread += has_own_network(&engine->containers[k]);
-        }
-    }
+    for (size_t i = 0; i < engine->n_containers; i++)
+        search->found[search->count++] = (struct found){
+            .container = (struct ng_container *)&engine->containers[i],
+            .id = engine->containers[i].id,
+        };
     if (search->count)
         qsort(search->found, search->count, sizeof(*search->found), compare_ids);
     return 0;
 }
 
-int ng_container_sockets_begin(const struct ng_world *world,
+int ng_container_sockets_begin(const struct ng_engine *engine,
                                struct ng_container_sockets **ret_sockets) {
     struct ng_arena *arena = ng_arena_new();
     struct ng_container_sockets *search = arena ? ng_arena_alloc(arena, 1, sizeof(*search)) : NULL;
@@ -177,14 +162,18 @@ int ng_container_sockets_begin(const struct ng_world *world,
         search->arena = search->sockets.arena = arena;
         search->ways = ng_sockets_ways();
     }
-    if (!search || list_containers(search, world) < 0) {
+    if (!search || list_containers(search, engine) < 0) {
         ng_arena_free(arena);
         return -ENOMEM;
     }
-    if (search->unread > 0 && stat("/proc/self/ns/net", &search->host) == 0)
+    if (search->count > 0)
         search->started = pthread_create(&search->thread, NULL, look_at_all, search) == 0;
     *ret_sockets = search;
     return 0;
+}
+
+static bool has_own_network(const struct ng_container *container) {
+    return !container->network_of && strcmp(container->network_mode, "host") != 0;
 }
 
 static int hand_over(const struct found *found, struct ng_arena *arena) {
@@ -201,7 +190,19 @@ static int hand_over(const struct found *found, struct ng_arena *arena) {
     return 0;
 }
 
-int ng_container_sockets_end(struct ng_container_sockets *search, struct ng_arena *arena) {
+static int copy_processes(struct ng_arena *arena, struct ng_processes from,
+                          struct ng_processes *ret_processes) {
+    struct ng_process *items = ng_arena_alloc(arena, from.count, sizeof(*items));
+
+    if (!items)
+        return -ENOMEM;
+    memcpy(items, from.items, from.count * sizeof(*items));
+    *ret_processes = (struct ng_processes){items, from.count, from.count};
+    return 0;
+}
+
+int ng_container_sockets_end(struct ng_container_sockets *search, struct ng_arena *arena,
+                             struct ng_processes *ret_processes) {
     int r;
 
     if (!search)
@@ -209,8 +210,10 @@ int ng_container_sockets_end(struct ng_container_sockets *search, struct ng_aren
     if (search->started)
         pthread_join(search->thread, NULL);
     r = search->result;
+    if (r == 0 && search->processes.count)
+        r = copy_processes(arena, search->processes, ret_processes);
     for (size_t i = 0; r == 0 && i < search->count; i++)
-        if (search->found[i].read)
+        if (search->found[i].read && has_own_network(search->found[i].container))
             r = hand_over(&search->found[i], arena);
     ng_arena_free(search->arena);
     return r;

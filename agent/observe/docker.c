@@ -97,48 +97,6 @@ static int negotiate(struct ng_arena *arena, struct ng_docker_client *client,
     return 0;
 }
 
-static int read_info(struct ng_arena *arena, struct ng_docker_client *client,
-                     struct ng_docker_api api, struct ng_engine *engine, struct ng_error *error) {
-    struct request request = request_for(api, "/info");
-    struct ng_docker_body body;
-    int r = fetch(client, engine->endpoint, request.text, &body, error);
-    return r < 0 ? r : ng_docker_decode_info(arena, body, engine, error);
-}
-
-static int read_containers(struct ng_arena *arena, struct ng_docker_client *client,
-                           struct ng_docker_api api, struct ng_engine *engine,
-                           struct ng_container **ret_containers, struct ng_error *error) {
-    struct request request = request_for(api, "/containers/json");
-    struct ng_docker_body body;
-    struct ng_container *containers;
-    int r = fetch(client, engine->endpoint, request.text, &body, error);
-    if (r < 0)
-        return r;
-    r = ng_docker_decode_containers(arena, body, api, &containers, &engine->n_containers, error);
-    if (r < 0)
-        return r;
-    /* Its source gives every container of the list the mode "host", and no release prints it. Where
-     * Docker has a network's id, it has the name again. */
-    for (size_t i = 0; engine->podman && i < engine->n_containers; i++) {
-        ng_docker_set_network_mode(&containers[i], "");
-        for (size_t k = 0; k < containers[i].n_endpoints; k++)
-            ((struct ng_endpoint *)containers[i].endpoints)[k].network_id = "";
-    }
-    engine->containers = *ret_containers = containers;
-    return 0;
-}
-
-static int read_networks(struct ng_arena *arena, struct ng_docker_client *client,
-                         struct ng_docker_api api, struct ng_engine *engine,
-                         struct ng_error *error) {
-    struct request request = request_for(api, "/networks");
-    struct ng_docker_body body;
-    int r = fetch(client, engine->endpoint, request.text, &body, error);
-    return r < 0 ? r
-                 : ng_docker_decode_networks(arena, body, engine->podman, &engine->networks,
-                                             &engine->n_networks, error);
-}
-
 /* -- what the lists leave open ------------------------------------------------------- */
 
 enum subject {
@@ -304,42 +262,142 @@ static int read_details(struct details *details, struct ng_docker_client *client
     return r;
 }
 
-/* -- the whole ----------------------------------------------------------------------- */
+/* -- the lists ----------------------------------------------------------------------- */
 
-static int observe(struct ng_arena *arena, struct ng_docker_client *client,
-                   struct ng_engine *engine, struct ng_error *error) {
-    struct details details = {.arena = arena, .engine = engine};
-    int r = negotiate(arena, client, engine, &details.api, error);
+struct ng_docker_visit {
+    struct ng_docker_client *client;
+    struct ng_engine engine;
+    struct details details;
+};
+
+enum list {
+    LIST_INFO,
+    LIST_CONTAINERS,
+    LIST_NETWORKS,
+    LISTS,
+};
+
+static int decode_containers(struct ng_docker_visit *visit, struct ng_docker_body body,
+                             struct ng_error *error) {
+    struct ng_engine *engine = &visit->engine;
+    struct ng_container *containers;
+    int r = ng_docker_decode_containers(visit->details.arena, body, visit->details.api, &containers,
+                                        &engine->n_containers, error);
     if (r < 0)
         return r;
-    r = read_info(arena, client, details.api, engine, error);
-    if (r < 0)
-        return r;
-    r = read_containers(arena, client, details.api, engine, &details.containers, error);
-    if (r < 0)
-        return r;
-    r = read_networks(arena, client, details.api, engine, error);
-    return r < 0 ? r : read_details(&details, client, error);
+    /* Its source gives every container of the list the mode "host", and no release prints it. Where
+     * Docker has a network's id, it has the name again. */
+    for (size_t i = 0; engine->podman && i < engine->n_containers; i++) {
+        ng_docker_set_network_mode(&containers[i], "");
+        for (size_t k = 0; k < containers[i].n_endpoints; k++)
+            ((struct ng_endpoint *)containers[i].endpoints)[k].network_id = "";
+    }
+    engine->containers = visit->details.containers = containers;
+    return 0;
 }
 
-int ng_docker_observe(struct ng_arena *arena, const char *endpoint,
-                      const struct ng_docker_limits *limits, struct ng_engine *ret_engine,
-                      struct ng_error *error) {
+static int decode_list(struct ng_docker_visit *visit, enum list list, struct ng_docker_body body,
+                       struct ng_error *error) {
+    struct ng_engine *engine = &visit->engine;
+    if (list == LIST_INFO)
+        return ng_docker_decode_info(visit->details.arena, body, engine, error);
+    if (list == LIST_CONTAINERS)
+        return decode_containers(visit, body, error);
+    return ng_docker_decode_networks(visit->details.arena, body, engine->podman, &engine->networks,
+                                     &engine->n_networks, error);
+}
+
+/* At once: each of them makes the engine look around. Of several that fail it is always the same
+ * that is told of. */
+static int read_lists(struct ng_docker_visit *visit, struct ng_error *error) {
+    static const char *const paths[LISTS] = {"/info", "/containers/json", "/networks"};
+    struct request requests[LISTS];
+    struct ng_error first = {0}; /* of what has failed */
+    size_t failed = LISTS;
+    int result = 0;
+    for (size_t i = 0; i < LISTS; i++) {
+        requests[i] = request_for(visit->details.api, paths[i]);
+        int r =
+            ng_docker_client_ask(visit->client, requests[i].text + sizeof(METHOD) - 1, i, error);
+        if (r < 0)
+            return r;
+    }
+    for (size_t taken = 0; taken < LISTS; taken++) {
+        struct ng_error why = {0};
+        struct ng_docker_answer answer;
+        struct ng_docker_body body = {0};
+        size_t which;
+        int r = ng_docker_client_take(visit->client, &which, &answer, &why);
+        if (r == -ENOMEM)
+            return r;
+        if (r == 0)
+            r = body_of(visit->engine.endpoint, requests[which].text, &answer, &body, &why);
+        if (r == 0)
+            r = decode_list(visit, (enum list)which, body, &why);
+        if (r == 0 || which > failed)
+            continue;
+        failed = which;
+        first = why;
+        result = r;
+    }
+    return result == 0 ? 0 : ng_error_set(error, result, first.source, "%s", first.message);
+}
+
+static int list(struct ng_docker_visit *visit, struct ng_error *error) {
+    int r =
+        negotiate(visit->details.arena, visit->client, &visit->engine, &visit->details.api, error);
+    return r < 0 ? r : read_lists(visit, error);
+}
+
+/* -- the whole ----------------------------------------------------------------------- */
+
+static int no_memory(const char *endpoint, struct ng_error *error) {
+    return ng_error_set(error, -ENOMEM, endpoint,
+                        "out of memory while reading the engine's answers");
+}
+
+int ng_docker_list(struct ng_arena *arena, const char *endpoint,
+                   const struct ng_docker_limits *limits, struct ng_docker_visit **ret_visit,
+                   struct ng_error *error) {
     static const struct ng_docker_limits usual = {
         .timeout_ms = NG_DOCKER_TIMEOUT_MS,
         .max_body_bytes = NG_DOCKER_BODY_BYTES,
     };
-    _cleanup_(ng_docker_client_freep) struct ng_docker_client *client = NULL;
-    int r = ng_docker_client_new(endpoint, limits ? limits : &usual, &client, error);
+    _cleanup_(ng_docker_visit_freep) struct ng_docker_visit *visit = calloc(1, sizeof(*visit));
+    if (!visit)
+        return no_memory(endpoint, error);
+    int r = ng_docker_client_new(endpoint, limits ? limits : &usual, &visit->client, error);
     if (r < 0)
         return r;
-
-    struct ng_engine engine = {.endpoint = ng_arena_strdup(arena, endpoint)};
-    r = engine.endpoint ? observe(arena, client, &engine, error) : -ENOMEM;
-    if (r == -ENOMEM)
-        return ng_error_set(error, r, endpoint, "out of memory while reading the engine's answers");
+    visit->engine.endpoint = ng_arena_strdup(arena, endpoint);
+    visit->details = (struct details){.arena = arena, .engine = &visit->engine};
+    r = visit->engine.endpoint ? list(visit, error) : -ENOMEM;
     if (r < 0)
-        return r;
-    *ret_engine = engine;
+        return r == -ENOMEM ? no_memory(endpoint, error) : r;
+    *ret_visit = TAKE_PTR(visit);
     return 0;
+}
+
+const struct ng_engine *ng_docker_listed(const struct ng_docker_visit *visit) {
+    return &visit->engine;
+}
+
+int ng_docker_inspect(struct ng_docker_visit *visit, struct ng_engine *ret_engine,
+                      struct ng_error *error) {
+    int r = read_details(&visit->details, visit->client, error);
+    if (r < 0)
+        return r == -ENOMEM ? no_memory(visit->engine.endpoint, error) : r;
+    *ret_engine = visit->engine;
+    return 0;
+}
+
+void ng_docker_visit_free(struct ng_docker_visit *visit) {
+    if (visit)
+        ng_docker_client_free(visit->client);
+    free(visit);
+}
+
+void ng_docker_visit_freep(struct ng_docker_visit **visit) {
+    ng_docker_visit_free(*visit);
+    *visit = NULL;
 }

@@ -37,7 +37,7 @@ void ng_docker_client_freep(struct ng_docker_client **client);
 /* GET `path` ("/version"). Any HTTP answer is a success, whatever its status. One cut short is
  * none where HTTP shows it; where it does not (no length given, or the cut is in the header)
  * what arrived is not whole JSON, which is for the codec to see.
- * Errors as ng_docker_observe (docker.h) lists them. */
+ * Errors as ng_docker_list (docker.h) lists them. */
 int ng_docker_client_get(struct ng_docker_client *client, const char *path,
                          struct ng_docker_answer *ret_answer, struct ng_error *error) _must_check_;
 

@@ -58,7 +58,7 @@ enum ng_engine_socket ng_engine_socket_look(const char *path) {
     arena = holder.inode ? ng_arena_new() : NULL;
     if (!arena)
         return state;
-    if (ng_holders_find(arena, &holder, 1, NG_HOLDER_ENGINE) == 0 &&
+    if (ng_holders_find(arena, NULL, &holder, 1, NG_HOLDER_ENGINE) == 0 &&
         holder.kind == NG_HOLDER_MANAGER && holder.process &&
         strcmp(holder.process, "systemd") == 0)
         state = NG_ENGINE_SOCKET_ASLEEP;

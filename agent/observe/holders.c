@@ -8,21 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/observe/proc.h"
-
-/* In which order processes are looked at: where sockets of this namespace are held most likely, by
- * the fewest files. An engine and the shims of its containers have thousands; and of most
- * containers' processes none needs to be looked at, but a socket may be held by one that has left
- * the namespace it was made in. */
-enum turn {
-    TURN_HERE,
-    TURN_ENGINE,
-    TURN_ELSEWHERE, /* in another network namespace */
-    TURNS,
-};
+#include "agent/observe/processes.h"
 
 struct search {
     struct ng_arena *arena;
@@ -30,8 +19,6 @@ struct search {
     size_t count;
     enum ng_holder_kind enough;
     size_t unsettled; /* sockets without a holder of that kind */
-    enum turn turn;
-    struct stat here; /* this network namespace */
 };
 
 /* What a process says about itself, read when its first socket of interest is met. */
@@ -72,33 +59,17 @@ const char *ng_holders_container_id(const char *cgroup) {
     }
 }
 
-static bool is_engine(const char *process) {
-    static const char *const names[] = {"dockerd", "conmon", "containerd-shim"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strcmp(process, names[i]) == 0)
-            return true;
-    return false;
-}
-
-/* "" where it has ended. */
-static void read_comm(int process_fd, char *comm, size_t size) {
-    if (ng_proc_read(process_fd, "comm", comm, size) < 0)
-        *comm = '\0';
-    comm[strcspn(comm, "\n")] = '\0';
-}
-
 static int read_process(struct search *search, struct process *process) {
     char text[4096];
     const char *id;
 
     process->kind = process->pid == 1 ? NG_HOLDER_MANAGER : NG_HOLDER_USER;
-    read_comm(process->dir_fd, text, sizeof(text));
+    ng_process_comm(process->dir_fd, text, sizeof(text));
     if (*text) {
         process->comm = ng_proc_utf8(search->arena, text, strlen(text));
         if (!process->comm)
             return -ENOMEM;
-        if (is_engine(process->comm))
+        if (ng_process_is_engine(process->comm))
             process->kind = NG_HOLDER_ENGINE;
     }
     if (ng_proc_read(process->dir_fd, "cgroup", text, sizeof(text)) > 0 &&
@@ -136,22 +107,9 @@ static int take_socket(struct search *search, struct process *process, uint64_t 
     return 0;
 }
 
-static enum turn turn_of(const struct search *search, int process_fd) {
-    struct stat own;
-    char comm[64];
-
-    if (fstatat(process_fd, "ns/net", &own, 0) == 0 && !ng_proc_is_same(&own, &search->here))
-        return TURN_ELSEWHERE;
-    read_comm(process_fd, comm, sizeof(comm));
-    return is_engine(comm) ? TURN_ENGINE : TURN_HERE;
-}
-
 /* Goes through the open files of one process; one that ends meanwhile has none. */
-static int search_process(uint32_t pid, int process_fd, void *context) {
-    struct search *search = context;
+static int search_files(struct search *search, uint32_t pid, int process_fd) {
     struct process process = {.pid = pid, .dir_fd = process_fd};
-    if (turn_of(search, process_fd) != search->turn)
-        return 0;
     int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *files = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *file;
@@ -176,34 +134,41 @@ static int search_process(uint32_t pid, int process_fd, void *context) {
                         atoi(file->d_name));
     }
     closedir(files);
-    return r ? r : search->unsettled == 0;
-}
-
-int ng_holders_each_process(ng_holders_process *each, void *context) {
-    DIR *proc = opendir("/proc");
-    const struct dirent *entry;
-    int r = 0;
-
-    if (!proc)
-        return errno == ENOMEM ? -ENOMEM : 0;
-    while (r == 0 && (entry = readdir(proc))) {
-        int fd;
-
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-            continue;
-        fd = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-            continue;
-        r = each((uint32_t)strtoul(entry->d_name, NULL, 10), fd, context);
-        close(fd);
-    }
-    closedir(proc);
     return r;
 }
 
-int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t count,
-                    enum ng_holder_kind enough) {
+static int search_place(struct search *search, const struct ng_processes *processes,
+                        enum ng_process_place place) {
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && search->unsettled > 0 && i < processes->count; i++) {
+        const struct ng_process *process = &processes->items[i];
+        int fd = process->place == place ? ng_process_open(process->pid) : -ENOENT;
+
+        if (fd < 0)
+            continue;
+        r = search_files(search, process->pid, fd);
+        close(fd);
+    }
+    return r;
+}
+
+/* In the order of what most likely holds the sockets, by the fewest files. An engine and the shims
+ * of its containers have thousands; and of most containers' processes none needs to be looked at,
+ * but a socket may be held by one that has left the namespace it was made in. */
+static int search_all(struct search *search) {
+    struct ng_processes processes;
+    int r = ng_processes_list(search->arena, &processes);
+
+    for (int place = 0; r == 0 && place < NG_PROCESS_PLACES; place++)
+        r = search_place(search, &processes, (enum ng_process_place)place);
+    return r;
+}
+
+int ng_holders_find(struct ng_arena *arena, const struct ng_processes *processes,
+                    struct ng_holder *holders, size_t count, enum ng_holder_kind enough) {
     struct search search = {.arena = arena, .holders = holders, .count = count, .enough = enough};
+    int r = 0;
 
     if (count == 0)
         return 0;
@@ -211,12 +176,7 @@ int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t co
     for (size_t i = 0; i < count; i++)
         if (holders[i].inode != 0)
             search.unsettled++;
-    if (search.unsettled == 0)
-        return 0;
-    if (stat("/proc/self/ns/net", &search.here) < 0)
-        search.here = (struct stat){0}; /* then none is told to be here, and all are looked at */
-    int r = 0;
-    for (; r == 0 && search.turn < TURNS; search.turn++)
-        r = ng_holders_each_process(search_process, &search);
-    return r < 0 ? r : 0;
+    if (processes)
+        r = search_place(&search, processes, NG_PROCESS_HERE);
+    return r < 0 || search.unsettled == 0 ? r : search_all(&search);
 }

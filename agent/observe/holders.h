@@ -4,7 +4,7 @@
 
 /* Which process holds a socket, found by the open files in /proc. */
 
-#include "netguard/base.h"
+#include "agent/observe/processes.h"
 
 enum {
     NG_CONTAINER_ID_LEN = 64, /* hex digits */
@@ -30,21 +30,16 @@ struct ng_holder {
 
 /* Fills in who holds each socket and sorts `holders` by inode. Of several processes that hold
  * a socket the highest kind counts, then one of this network namespace, then the lowest pid; the
- * search ends when every socket has a holder of kind `enough`. Never reads a command line or an
+ * search ends when every socket has a holder of kind `enough`. `processes` as they were shortly
+ * before, for those are looked at first; NULL: not known. Never reads a command line or an
  * environment. 0 or -ENOMEM. */
-int ng_holders_find(struct ng_arena *arena, struct ng_holder *holders, size_t count,
+int ng_holders_find(struct ng_arena *arena, const struct ng_processes *processes,
+                    struct ng_holder *holders, size_t count,
                     enum ng_holder_kind enough) _must_check_;
 
 /* In `holders` as sorted by ng_holders_find(); NULL: not there. */
 const struct ng_holder *ng_holders_get(const struct ng_holder *holders, size_t count,
                                        uint64_t inode);
-
-/* `process_fd` is the process's folder in /proc, open until this returns. Other than 0 ends it. */
-typedef int ng_holders_process(uint32_t pid, int process_fd, void *context);
-
-/* Calls `each` for every process, by pid; one may end at any time. What `each` returned, 0, or
- * -ENOMEM. */
-int ng_holders_each_process(ng_holders_process *each, void *context) _must_check_;
 
 /* The container of a process with this /proc/PID/cgroup text: the first run of exactly 64 hex
  * digits in a path; NULL: none. The result points into `cgroup`. */

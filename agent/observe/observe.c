@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/netfilter/ipset/ip_set.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -31,6 +33,9 @@ struct observation {
     size_t n_gaps, gaps_capacity;
     struct ng_engine *engines;
     size_t n_engines, engines_capacity;
+    struct ng_container_sockets **sockets; /* one for each engine that has been listed */
+    size_t n_sockets, sockets_capacity;
+    struct ng_processes processes; /* as they were when the last engine had been listed */
 };
 
 /* Takes over `reason`, a string of the world's arena, or NULL when there was no memory for it. */
@@ -64,12 +69,37 @@ static int gap_for(struct observation *observation, const char *source, int code
 
 /* -- the engine ---------------------------------------------------------------------- */
 
+/* Its containers are looked into from when they are listed, beside all that follows: there may be
+ * hundreds. */
+static int begin_containers(struct observation *observation, const struct ng_engine *engine) {
+    struct ng_container_sockets **place =
+        NG_ARENA_APPEND(observation->world->arena, observation->sockets, observation->n_sockets,
+                        observation->sockets_capacity);
+
+    return place ? ng_container_sockets_begin(engine, place) : -ENOMEM;
+}
+
+static int end_containers(struct observation *observation, int r) {
+    for (size_t i = 0; i < observation->n_sockets; i++) {
+        int ended = ng_container_sockets_end(observation->sockets[i], observation->world->arena,
+                                             &observation->processes);
+
+        r = r ? r : ended;
+    }
+    return r;
+}
+
 static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked) {
+    _cleanup_(ng_docker_visit_freep) struct ng_docker_visit *visit = NULL;
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
     struct ng_engine engine, *place;
-    int r = ng_docker_observe(world->arena, endpoint, NULL, &engine, &error);
+    int r = ng_docker_list(world->arena, endpoint, NULL, &visit, &error);
 
+    if (r == 0)
+        r = begin_containers(observation, ng_docker_listed(visit));
+    if (r == 0)
+        r = ng_docker_inspect(visit, &engine, &error);
     if (r == 0) {
         place = NG_ARENA_APPEND(world->arena, observation->engines, observation->n_engines,
                                 observation->engines_capacity);
@@ -229,7 +259,7 @@ static int observe_sockets(struct observation *observation) {
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
     size_t unsure = 0;
-    int r = ng_sockets_read(world, &unsure, &error);
+    int r = ng_sockets_read(world, &observation->processes, &unsure, &error);
 
     if (r < 0 || unsure == 0)
         return gap_for(observation, "sockets", r, &error);
@@ -270,13 +300,17 @@ static int observe_ipsets(struct observation *observation) {
 
 /* What is either so or not, and never a gap. */
 static void observe_settings(struct ng_world *world) {
-    char loose[8];
+    char loose[8], ports[32];
     int r = ng_proc_read(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_tcp_loose", loose,
                          sizeof(loose));
 
     /* Without the file there is no connection tracking, and nothing strict about it. */
     world->conntrack_strict = r > 0 && strcmp(loose, "0\n") == 0;
     world->ipsec = ng_ipsec_present();
+    if (ng_proc_read(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", ports, sizeof(ports)) >
+            0 &&
+        sscanf(ports, "%" SCNu16 " %" SCNu16, &world->local_port_lo, &world->local_port_hi) != 2)
+        world->local_port_lo = world->local_port_hi = 0;
 }
 
 static int observe_host(struct ng_world *world) {
@@ -290,30 +324,21 @@ static int observe_host(struct ng_world *world) {
     return world->host ? 0 : -ENOMEM;
 }
 
-static int observe_kernel(struct observation *observation) {
-    int r = observe_links(observation);
+/* The engines first: what they have started by then has its rules and sockets. */
+static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
+    struct ng_world *world = observation->world;
+    int r = observe_host(world);
 
+    r = r ? r : observe_engines(observation, options);
+    r = r ? r : observe_links(observation);
     r = r ? r : observe_routes(observation);
+    r = end_containers(observation, r);
     r = r ? r : observe_sockets(observation);
     r = r ? r : observe_nft(observation);
     r = r ? r : observe_bpf(observation);
-    observe_settings(observation->world);
+    observe_settings(world);
     r = r ? r : observe_xtables(observation);
-    return r ? r : observe_ipsets(observation);
-}
-
-/* The engines first: what they have started by then has its rules and sockets. The containers are
- * looked into beside the rest, for there may be hundreds. */
-static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
-    struct ng_world *world = observation->world;
-    struct ng_container_sockets *containers = NULL;
-    int r = observe_host(world), ended;
-
-    r = r ? r : observe_engines(observation, options);
-    r = r ? r : ng_container_sockets_begin(world, &containers);
-    r = r ? r : observe_kernel(observation);
-    ended = ng_container_sockets_end(containers, world->arena);
-    r = r ? r : ended;
+    r = r ? r : observe_ipsets(observation);
     if (r < 0)
         return r;
     find_bridges(world);

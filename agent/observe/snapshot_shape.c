@@ -406,6 +406,8 @@ static const struct ng_snapshot_field world_fields[] = {
      .of = &ipsets},
     LATER(ng_world, ipsec, BOOL),
     LATER(ng_world, conntrack_strict, BOOL),
+    LATER(ng_world, local_port_lo, U16),
+    LATER(ng_world, local_port_hi, U16),
     {0},
 };
 

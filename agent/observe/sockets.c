@@ -67,7 +67,7 @@ int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto, const struct nl
     struct ng_socket socket = {0};
     int r;
 
-    if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+    if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY && message->nlmsg_type != TCPDIAG_GETSOCK)
         return 0;
     r = ng_attributes_of(message, sizeof(*body), attrs, INET_DIAG_LOCALS);
     if (r < 0)
@@ -106,11 +106,13 @@ static int take_socket(const struct nlmsghdr *message, void *context) {
     return ng_sockets_decode(reading->sockets, reading->proto, message);
 }
 
+union request {
+    struct nlmsghdr message;
+    uint8_t room[128];
+};
+
 static int dump_family(struct reading *reading, uint8_t family, struct ng_error *error) {
-    union {
-        struct nlmsghdr message;
-        uint8_t room[128];
-    } request;
+    union request request;
     struct inet_diag_req_v2 *body;
 
     mnl_nlmsg_put_header(&request);
@@ -119,6 +121,20 @@ static int dump_family(struct reading *reading, uint8_t family, struct ng_error 
     body->sdiag_family = family;
     body->sdiag_protocol = reading->proto;
     body->idiag_states = 1u << (reading->proto == NG_UDP ? TCP_CLOSE : TCP_LISTEN);
+    return ng_netlink_dump(reading->netlink, &request.message, "sockets", take_socket, reading,
+                           error);
+}
+
+/* Of both families at once, in the older way of asking, which is TCP's alone: each dump goes
+ * through a table that all network namespaces share, and of those there may be hundreds. */
+static int dump_tcp(struct reading *reading, struct ng_error *error) {
+    union request request;
+    struct inet_diag_req *body;
+
+    mnl_nlmsg_put_header(&request);
+    request.message.nlmsg_type = TCPDIAG_GETSOCK;
+    body = mnl_nlmsg_put_extra_header(&request.message, sizeof(*body));
+    body->idiag_states = 1u << TCP_LISTEN;
     return ng_netlink_dump(reading->netlink, &request.message, "sockets", take_socket, reading,
                            error);
 }
@@ -161,7 +177,9 @@ static int read_diag(void *context, struct ng_error *error) {
     reading->sockets->count = reading->count_before;
     if (!reading->netlink)
         r = ng_netlink_open(NETLINK_SOCK_DIAG, SOURCE, &reading->netlink, error);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
+    if (r == 0 && reading->proto == NG_TCP)
+        r = dump_tcp(reading, error);
+    for (size_t i = 0; r == 0 && reading->proto != NG_TCP && i < ARRAY_SIZE(families); i++)
         r = dump_family(reading, families[i], error);
     if (r < 0) {
         ng_netlink_close(reading->netlink);
@@ -202,7 +220,7 @@ int ng_sockets_collect(struct ng_sockets *sockets, const struct ng_sockets_ways 
 
 /* -- who holds them ------------------------------------------------------------------ */
 
-static int attribute(struct ng_sockets *sockets) {
+static int attribute(struct ng_sockets *sockets, const struct ng_processes *processes) {
     struct ng_holder *holders =
         ng_arena_alloc(sockets->arena, sockets->count, sizeof(struct ng_holder));
     int r;
@@ -211,7 +229,7 @@ static int attribute(struct ng_sockets *sockets) {
         return -ENOMEM;
     for (size_t i = 0; i < sockets->count; i++)
         holders[i].inode = sockets->items[i].inode;
-    r = ng_holders_find(sockets->arena, holders, sockets->count, NG_HOLDER_USER);
+    r = ng_holders_find(sockets->arena, processes, holders, sockets->count, NG_HOLDER_USER);
     if (r < 0)
         return r;
     for (size_t i = 0; i < sockets->count; i++) {
@@ -228,7 +246,8 @@ static int attribute(struct ng_sockets *sockets) {
     return 0;
 }
 
-int ng_sockets_read(struct ng_world *world, size_t *ret_unsure, struct ng_error *error) {
+int ng_sockets_read(struct ng_world *world, const struct ng_processes *processes,
+                    size_t *ret_unsure, struct ng_error *error) {
     const struct ng_sockets_ways ways = ng_sockets_ways();
     struct ng_sockets sockets = {.arena = world->arena};
     struct ng_listener *listeners;
@@ -246,7 +265,7 @@ int ng_sockets_read(struct ng_world *world, size_t *ret_unsure, struct ng_error 
         return r;
 
     listeners = ng_arena_alloc(world->arena, sockets.count, sizeof(*listeners));
-    r = listeners ? attribute(&sockets) : -ENOMEM;
+    r = listeners ? attribute(&sockets, processes) : -ENOMEM;
     if (r < 0)
         return ng_error_set(error, r, SOURCE, "out of memory");
     for (size_t i = 0; i < sockets.count; i++) {

@@ -6,13 +6,15 @@
 
 #include <linux/netlink.h>
 
+#include "agent/observe/processes.h"
 #include "netguard/world.h"
 
-/* Fills listeners of `world` and sets listeners_read; leaves both alone on failure.
+/* Fills listeners of `world` and sets listeners_read; leaves both alone on failure. `processes`
+ * as for ng_holders_find().
  * `ret_unsure`: of how many it could not be told whether they are bound to a link or, IPv6
  * ones, take IPv4 as well; they count as open to both. */
-int ng_sockets_read(struct ng_world *world, size_t *ret_unsure,
-                    struct ng_error *error) _must_check_;
+int ng_sockets_read(struct ng_world *world, const struct ng_processes *processes,
+                    size_t *ret_unsure, struct ng_error *error) _must_check_;
 
 /* -- the sockets of a network namespace ---------------------------------------------- */
 

@@ -322,6 +322,9 @@ struct ng_world {
     bool ipsec;            /* packets may come out of IPsec: there are security associations */
     bool conntrack_strict; /* net.netfilter.nf_conntrack_tcp_loose is off: only a SYN begins a
                               connection */
+    /* net.ipv4.ip_local_port_range, inclusive: where clients of this host have their ports; 0 to 0:
+     * not told */
+    uint16_t local_port_lo, local_port_hi;
 };
 
 /* -- asked of it ------------------------------------------------------------------------ */

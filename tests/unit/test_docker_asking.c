@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What is asked beside the lists, and what becomes of the answers: against a server that knows
- * them by path, on as many connections as it is asked on. */
+/* What an engine is asked, and what becomes of the answers: against a server that knows them by
+ * path, on as many connections as it is asked on. */
 
 #include "agent/observe/docker.h"
 
@@ -28,7 +28,13 @@ struct reply {
     const char *path; /* of one request; a '*' at its end stands for any rest */
     const char *status;
     const char *body;
-    enum { AT_ONCE, SLOWLY, NEVER } when;
+    enum {
+        AT_ONCE,
+        SLOWLY,
+        NEVER,
+        AND_CLOSE,     /* the connection after it */
+        RAW_AND_CLOSE, /* `body` is all that is sent, with what it has of a header */
+    } how;
 };
 
 struct server {
@@ -80,15 +86,20 @@ static bool answer(struct server *server, int peer) {
     pthread_mutex_unlock(&server->lock);
 
     const struct reply *reply = reply_to(server, path);
-    if (reply->path && reply->when == NEVER)
+    if (reply->how == NEVER)
         return recv(peer, request, 1, 0) > 0;
-    if (reply->path && reply->when == SLOWLY)
+    if (reply->how == RAW_AND_CLOSE) {
+        send(peer, reply->body, strlen(reply->body), MSG_NOSIGNAL);
+        return false;
+    }
+    if (reply->how == SLOWLY)
         nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000 * 1000}, NULL);
     const char *body = reply->path ? reply->body : "{\"message\":\"page not found\"}";
     snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n",
              reply->path ? reply->status : "404 Not Found", strlen(body));
     return send(peer, head, strlen(head), MSG_NOSIGNAL) > 0 &&
-           (!body[0] || send(peer, body, strlen(body), MSG_NOSIGNAL) > 0);
+           (!body[0] || send(peer, body, strlen(body), MSG_NOSIGNAL) > 0) &&
+           reply->how != AND_CLOSE;
 }
 
 static void *serve(void *context) {
@@ -96,6 +107,7 @@ static void *serve(void *context) {
     free(context);
     while (answer(connection.server, connection.peer))
         ;
+    shutdown(connection.peer, SHUT_RDWR); /* whoever joins this thread closes it */
     return NULL;
 }
 
@@ -150,6 +162,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The engine must be untouched unless it is 0. */
 static int observe_within(struct server *server, unsigned timeout_ms, const struct reply *replies,
                           struct ng_arena *arena, struct ng_engine *engine,
                           struct ng_error *error) {
@@ -157,9 +170,16 @@ static int observe_within(struct server *server, unsigned timeout_ms, const stru
     server->replies = replies;
     server->n_connections = server->n_requests = 0;
     server->requests[0] = '\0';
-    memset(engine, 0, sizeof(*engine));
+    *engine = (struct ng_engine){.n_networks = 99};
     assert_int_equal(pthread_create(&server->acceptor, NULL, accept_all, server), 0);
-    int r = ng_docker_observe(arena, server->endpoint, &limits, engine, error);
+    _cleanup_(ng_docker_visit_freep) struct ng_docker_visit *visit = NULL;
+    struct ng_engine listed = {0};
+    int r = ng_docker_list(arena, server->endpoint, &limits, &visit, error);
+    if (r == 0) {
+        listed = *ng_docker_listed(visit);
+        r = ng_docker_inspect(visit, engine, error);
+    }
+    ng_docker_visit_freep(&visit); /* and its connections */
     shutdown(server->listener, SHUT_RDWR);
     pthread_join(server->acceptor, NULL);
     for (size_t i = 0; i < server->n_connections; i++) {
@@ -175,12 +195,32 @@ static int observe_within(struct server *server, unsigned timeout_ms, const stru
     server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(server->listener, CONNECTIONS), 0);
+
+    if (r < 0)
+        assert_true(engine->n_networks == 99 && !engine->endpoint && !engine->version);
+    else
+        assert_true(engine->containers == listed.containers && engine->networks == listed.networks);
     return r;
 }
 
 static int observe(struct server *server, const struct reply *replies, struct ng_arena *arena,
                    struct ng_engine *engine) {
     return observe_within(server, 5000, replies, arena, engine, NULL);
+}
+
+/* The lists are asked at once and come in any order; nothing else is asked before they are there.
+ * Their connections are kept for `rest`. */
+static void assert_asked(const struct server *server, const char *rest) {
+    static const char *const lists[] = {"/v1.41/info\n", "/v1.41/containers/json\n",
+                                        "/v1.41/networks\n"};
+    size_t len = strlen("/version\n");
+    assert_int_equal(strncmp(server->requests, "/version\n", len), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        assert_non_null(strstr(server->requests, lists[i]));
+        len += strlen(lists[i]);
+    }
+    assert_string_equal(server->requests + len, rest);
+    assert_in_range(server->n_connections, 1, ARRAY_SIZE(lists));
 }
 
 #define VERSION "{\"Version\":\"28\",\"ApiVersion\":\"1.41\"}"
@@ -207,6 +247,142 @@ static int observe(struct server *server, const struct reply *replies, struct ng
 #define INSPECT(digit) "/v1.41/containers/" ID(digit) "/json"
 #define INGRESS(id)                                                                                \
     "[{\"Id\":\"" id "\",\"Name\":\"mesh\",\"Driver\":\"overlay\",\"Ingress\":true}]"
+#define TWO                                                                                        \
+    "[" CONTAINER(ID("a"), "a", "app", ON("app")) "," CONTAINER(ID("b"), "b", "app", ON("app")) "]"
+#define SERVICES "[{\"Spec\":{\"Name\":\"web\"},\"Endpoint\":{\"Ports\":[{\"PublishedPort\":80}]}}]"
+
+/* -- the lists ----------------------------------------------------------------------- */
+
+#define REDIS                                                                                      \
+    "[{\"Id\":\"" ID(                                                                              \
+        "a") "\",\"Names\":[\"/redis\"],\"HostConfig\":{\"NetworkMode\":\"default\"},"             \
+             "\"Ports\":[{\"IP\":\"0.0.0.0\",\"PrivatePort\":6379,\"PublicPort\":6379,\"Type\":"   \
+             "\"tcp\"}]}]"
+#define APP "[{\"Id\":\"" ID("a") "\",\"Name\":\"app\",\"Driver\":\"bridge\"}]"
+
+/* The lists are slow, so that they have to be asked at once to be on several connections. */
+static void an_engine_is_observed(void **state) {
+    static const struct reply replies[] = {ANSWER("/version", VERSION),
+                                           {"/v1.41/info", "200 OK", INFO, SLOWLY},
+                                           {"/v1.41/containers/json", "200 OK", REDIS, SLOWLY},
+                                           {"/v1.41/networks", "200 OK", APP, SLOWLY},
+                                           END};
+    struct server *server = *state;
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    struct ng_engine engine;
+    assert_int_equal(observe(server, replies, arena, &engine), 0);
+    assert_asked(server, "");
+    assert_in_range(server->n_connections, 2, 3);
+    assert_string_equal(engine.endpoint, server->endpoint);
+    assert_string_equal(engine.version, "28");
+    assert_string_equal(engine.api_version, "1.41");
+    assert_string_equal(engine.name, "vm");
+    assert_int_equal(engine.n_containers, 1);
+    assert_string_equal(engine.containers[0].name, "redis");
+    assert_int_equal(engine.containers[0].published[0].host_port, 6379);
+    assert_int_equal(engine.n_networks, 1);
+    assert_string_equal(engine.networks[0].bridge, "br-aaaaaaaaaaaa");
+}
+
+static void closed_connections_are_opened_again(void **state) {
+    static const struct reply replies[] = {
+        {"/version", "200 OK", "{\"ApiVersion\":\"1.60\",\"MinAPIVersion\":\"1.55\"}", AND_CLOSE},
+        {"/v1.55/info", "200 OK", SWARM("true"), AND_CLOSE},
+        {"/v1.55/containers/json", "200 OK", "null", AND_CLOSE},
+        {"/v1.55/networks", "200 OK", "[]", AND_CLOSE},
+        {"/v1.55/services", "200 OK", SERVICES, AND_CLOSE},
+        END};
+    struct server *server = *state;
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    struct ng_engine engine;
+    assert_int_equal(observe(server, replies, arena, &engine), 0);
+    assert_int_equal(server->n_requests, 5);
+    assert_int_equal(server->n_connections, 5);
+    assert_string_equal(engine.api_version, "1.55");
+    assert_int_equal(engine.n_containers + engine.n_networks, 0);
+    assert_int_equal(engine.n_services, 1);
+}
+
+static void bad_answers_are_told(void **state) {
+    static const struct {
+        struct reply reply;
+        int result;
+        const char *message;
+    } cases[] = {
+        {ANSWER("/version", "{\"ApiVersion\":\"1.18\"}"), -EPROTONOSUPPORT, "is too old"},
+        {{"/version", "400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n",
+          AT_ONCE},
+         -EPROTO,
+         "the engine answered GET /version with HTTP 400: Client sent an HTTP request to"},
+        {{"/version", "302 Found", "", AT_ONCE}, -EPROTO, "HTTP 302: it does not say why"},
+        {{"/v1.41/info", "403 Forbidden", "{\"message\":\"plugin says no\"}", AT_ONCE},
+         -EACCES,
+         "refuses GET /v1.41/info with HTTP 403 (plugin says no)"},
+        {ANSWER("/v1.41/info", "[]"), -EPROTO, "GET /v1.41/info: info: expected an object"},
+        {{"/v1.41/containers/json", "500 Oops", "{\"message\":\"layer \\u001b gone\"}", AT_ONCE},
+         -EPROTO,
+         "the engine answered GET /v1.41/containers/json with HTTP 500: layer ? gone"},
+        {ANSWER("/v1.41/containers/json", "[{}]"), -EPROTO,
+         "GET /v1.41/containers/json: containers[0].Id: expected 64 hex digits"},
+        {ANSWER("/v1.41/networks", "{\"message\":\"x\"}"), -EPROTO, "networks: expected an array"},
+        {{"/v1.41/networks", "", "HTTP/1.1 200 OK\r\nContent-Le", RAW_AND_CLOSE},
+         -EPROTO,
+         "GET /v1.41/networks: networks: the JSON is cut short at byte 0"},
+        {{"/v1.41/networks", "", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[", RAW_AND_CLOSE},
+         -EPROTO,
+         "GET /v1.41/networks was cut short"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        /* The first that fits is given. */
+        const struct reply replies[] = {cases[i].reply, LISTS(VERSION, INFO, TWO, "[]"), END};
+        struct server *server = *state;
+        _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+        struct ng_engine engine;
+        struct ng_error error = {0};
+        assert_int_equal(observe_within(server, 5000, replies, arena, &engine, &error),
+                         cases[i].result);
+        if (!strstr(error.message, cases[i].message))
+            fail_msg("expected: %s\n  gave: %s", cases[i].message, error.message);
+        assert_string_equal(error.source, server->endpoint);
+        if (strcmp(cases[i].reply.path, "/version") == 0)
+            assert_string_equal(server->requests, "/version\n");
+        else
+            assert_asked(server, "");
+    }
+}
+
+/* Whichever of the lists fail and whichever answer comes last, and be it a good one. */
+static void of_bad_answers_the_first_list_is_told(void **state) {
+    static const struct {
+        struct reply good, bad;
+        int result;
+    } lists[] = {
+        {ANSWER("/v1.41/info", INFO), {"/v1.41/info", "403 Forbidden", "", AT_ONCE}, -EACCES},
+        {ANSWER("/v1.41/containers/json", TWO), ANSWER("/v1.41/containers/json", "{}"), -EPROTO},
+        {ANSWER("/v1.41/networks", "[]"), {"/v1.41/networks", "401 No", "", AT_ONCE}, -EACCES},
+    };
+    for (unsigned failing = 1; failing < 1 << ARRAY_SIZE(lists); failing++)
+        for (size_t last = 0; last < ARRAY_SIZE(lists); last++) {
+            struct reply replies[] = {ANSWER("/version", VERSION), END, END, END, END};
+            size_t first = ARRAY_SIZE(lists);
+            for (size_t i = ARRAY_SIZE(lists); i-- > 0;) {
+                bool fails = failing & 1U << i;
+                first = fails ? i : first;
+                replies[1 + i] = fails ? lists[i].bad : lists[i].good;
+            }
+            replies[1 + last].how = SLOWLY;
+
+            struct server *server = *state;
+            _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+            struct ng_engine engine;
+            struct ng_error error = {0};
+            assert_int_equal(observe_within(server, 5000, replies, arena, &engine, &error),
+                             lists[first].result);
+            if (!strstr(error.message, lists[first].bad.path))
+                fail_msg("expected: %s\n  gave: %s", lists[first].bad.path, error.message);
+            assert_asked(server, "");
+        }
+}
 
 /* -- links --------------------------------------------------------------------------- */
 
@@ -225,9 +401,7 @@ static void only_what_the_list_leaves_open_is_asked(void **state) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     struct ng_engine engine;
     assert_int_equal(observe(server, replies, arena, &engine), 0);
-    assert_string_equal(server->requests,
-                        "/version\n/v1.41/info\n/v1.41/containers/json\n/v1.41/networks\n");
-    assert_int_equal(server->n_connections, 1);
+    assert_asked(server, "");
 }
 
 static void links_are_asked_over_a_few_connections(void **state) {
@@ -255,9 +429,6 @@ static void links_are_asked_over_a_few_connections(void **state) {
     assert_int_equal(server->n_requests, 4 + MANY);
     assert_in_range(server->n_connections, 2, 8);
 }
-
-#define TWO                                                                                        \
-    "[" CONTAINER(ID("a"), "a", "app", ON("app")) "," CONTAINER(ID("b"), "b", "app", ON("app")) "]"
 
 /* Whatever is the matter with one answer, all else is as it would be. */
 static void links_may_remain_untold(void **state) {
@@ -299,8 +470,7 @@ static void silence_about_one_ends_soon(void **state) {
 
 /* -- swarm --------------------------------------------------------------------------- */
 
-#define SERVICES "[{\"Spec\":{\"Name\":\"web\"},\"Endpoint\":{\"Ports\":[{\"PublishedPort\":80}]}}]"
-#define MESH     "{\"Services\":{\"api\":{\"Ports\":[\"Target: 1, Publish: 81\"]}}}"
+#define MESH "{\"Services\":{\"api\":{\"Ports\":[\"Target: 1, Publish: 81\"]}}}"
 
 static void services_are_asked_of_who_knows_them(void **state) {
     static const struct {
@@ -322,10 +492,7 @@ static void services_are_asked_of_who_knows_them(void **state) {
         _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
         struct ng_engine engine;
         assert_int_equal(observe(server, replies, arena, &engine), 0);
-        const char *rest = strstr(server->requests, "/v1.41/networks\n");
-        assert_non_null(rest);
-        assert_string_equal(rest + strlen("/v1.41/networks\n"), cases[i].asked);
-        assert_int_equal(server->n_connections, 1);
+        assert_asked(server, cases[i].asked);
         assert_int_equal(engine.n_services, cases[i].service != NULL);
         if (cases[i].service)
             assert_string_equal(engine.services[0].name, cases[i].service);
@@ -406,6 +573,10 @@ static void a_network_mode_has_to_be_told(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(an_engine_is_observed),
+        TEST(closed_connections_are_opened_again),
+        TEST(bad_answers_are_told),
+        TEST(of_bad_answers_the_first_list_is_told),
         TEST(only_what_the_list_leaves_open_is_asked),
         TEST(links_are_asked_over_a_few_connections),
         TEST(links_may_remain_untold),

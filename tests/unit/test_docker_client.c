@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The client, and the whole observation on top of it, against a server that follows a
- * script: a thread of this test behind a real socket. */
+/* The client against a server that follows a script: a thread of this test behind a real socket.
+ * What is asked with it, and made of the answers, is in test_docker_asking.c. */
 
-#include "agent/observe/docker.h"
+#include "agent/observe/docker_client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -24,14 +23,6 @@
 
 #define OK(body)            REPLY("200 OK", body)
 #define REPLY(status, body) "HTTP/1.1 " status "\r\nContent-Length: %zu\r\n\r\n" body
-#define VERSION             "{\"Version\":\"20.10.24\",\"ApiVersion\":\"1.41\"}"
-#define INFO                "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"inactive\"}}"
-#define ID                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define CONTAINERS                                                                                 \
-    "[{\"Id\":\"" ID "\",\"Names\":[\"/"                                                           \
-    "redis\"],\"HostConfig\":{\"NetworkMode\":\"default\"},\"Ports\":[{\"IP\":\"0.0.0.0\","        \
-    "\"PrivatePort\":6379,\"PublicPort\":6379,\"Type\":\"tcp\"}]}]"
-#define NETWORKS "[{\"Id\":\"" ID "\",\"Name\":\"app\",\"Driver\":\"bridge\"}]"
 
 #define FIFTY   "01234567890123456789012345678901234567890123456789"
 #define HUNDRED FIFTY FIFTY
@@ -199,19 +190,6 @@ static int get_reply(struct server *server, const char *reply, enum then then,
     start(server, &step, 1);
     int r = get_from(server->endpoint, limits, error);
     stop(server);
-    return r;
-}
-
-/* What the observation makes of a script; the engine must be untouched unless it is 0. */
-static int observe(struct server *server, const struct step *steps, size_t n_steps,
-                   struct ng_arena *arena, struct ng_engine *engine, struct ng_error *error) {
-    memset(engine, 0, sizeof(*engine));
-    engine->n_networks = 99;
-    start(server, steps, n_steps);
-    int r = ng_docker_observe(arena, server->endpoint, &usual, engine, error);
-    stop(server);
-    if (r < 0)
-        assert_true(engine->n_networks == 99 && !engine->endpoint && !engine->version);
     return r;
 }
 
@@ -423,6 +401,22 @@ static void the_deadline_is_shared(void **state) {
     stop(server);
 }
 
+static void a_connection_is_kept_until_closed(void **state) {
+    struct server *server = *state;
+    static const struct step steps[] = {{"/a", OK("0"), KEEP},
+                                        {"/b", OK("0"), KEEP},
+                                        {"/c", OK("0"), CLOSE},
+                                        {"/d", OK("0"), KEEP}};
+    _cleanup_(ng_docker_client_freep) struct ng_docker_client *client = NULL;
+    struct ng_docker_answer answer;
+    start(server, steps, ARRAY_SIZE(steps));
+    assert_int_equal(ng_docker_client_new(server->endpoint, &usual, &client, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        assert_int_equal(ng_docker_client_get(client, steps[i].path, &answer, NULL), 0);
+    stop(server);
+    assert_int_equal(server->connections, 2);
+}
+
 /* Over TCP, where a proxy named in the environment would otherwise be asked. */
 static void tcp_goes_past_proxies(void **state) {
     struct server *server = *state;
@@ -450,105 +444,6 @@ static void tcp_goes_past_proxies(void **state) {
     assert_int_equal(get_from(endpoint, &usual, NULL), -ECONNREFUSED);
 }
 
-/* -- the observation ----------------------------------------------------------------- */
-
-static void an_engine_is_observed(void **state) {
-    static const struct step steps[] = {
-        {"/version", OK(VERSION), KEEP},
-        {"/v1.41/info", OK(INFO), KEEP},
-        {"/v1.41/containers/json", OK(CONTAINERS), KEEP},
-        {"/v1.41/networks", OK(NETWORKS), KEEP},
-    };
-    struct server *server = *state;
-    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    struct ng_engine engine;
-    assert_int_equal(observe(server, steps, ARRAY_SIZE(steps), arena, &engine, NULL), 0);
-    assert_int_equal(server->connections, 1);
-    assert_string_equal(engine.endpoint, server->endpoint);
-    assert_string_equal(engine.version, "20.10.24");
-    assert_string_equal(engine.api_version, "1.41");
-    assert_string_equal(engine.name, "vm");
-    assert_int_equal(engine.n_containers, 1);
-    assert_string_equal(engine.containers[0].name, "redis");
-    assert_int_equal(engine.containers[0].published[0].host_port, 6379);
-    assert_int_equal(engine.n_networks, 1);
-    assert_string_equal(engine.networks[0].bridge, "br-aaaaaaaaaaaa");
-}
-
-static void closed_connections_are_opened_again(void **state) {
-    static const struct step steps[] = {
-        {"/version", OK("{\"ApiVersion\":\"1.60\",\"MinAPIVersion\":\"1.55\"}"), CLOSE},
-        {"/v1.55/info", OK(INFO), CLOSE},
-        {"/v1.55/containers/json", OK("null"), CLOSE},
-        {"/v1.55/networks", OK("[]"), CLOSE},
-    };
-    struct server *server = *state;
-    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    struct ng_engine engine;
-    assert_int_equal(observe(server, steps, ARRAY_SIZE(steps), arena, &engine, NULL), 0);
-    assert_int_equal(server->connections, 4);
-    assert_string_equal(engine.api_version, "1.55");
-    assert_int_equal(engine.n_containers + engine.n_networks, 0);
-}
-
-static void bad_answers_are_told(void **state) {
-    static const struct {
-        struct step last; /* after good answers to what comes before it */
-        int result;
-        const char *message;
-    } cases[] = {
-        {{"/version", OK("{\"ApiVersion\":\"1.18\"}"), CLOSE}, -EPROTONOSUPPORT, "is too old"},
-        {{"/version", REPLY("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"),
-          CLOSE},
-         -EPROTO,
-         "the engine answered GET /version with HTTP 400: Client sent an HTTP request to"},
-        {{"/version", REPLY("302 Found", ""), CLOSE}, -EPROTO, "HTTP 302: it does not say why"},
-        {{"/v1.41/info", REPLY("403 Forbidden", "{\"message\":\"plugin says no\"}"), CLOSE},
-         -EACCES,
-         "refuses GET /v1.41/info with HTTP 403 (plugin says no)"},
-        {{"/v1.41/info", OK("[]"), CLOSE}, -EPROTO, "GET /v1.41/info: info: expected an object"},
-        {{"/v1.41/containers/json", REPLY("500 Oops", "{\"message\":\"layer \\u001b gone\"}"),
-          CLOSE},
-         -EPROTO,
-         "the engine answered GET /v1.41/containers/json with HTTP 500: layer ? gone"},
-        {{"/v1.41/containers/json", OK("[{}]"), CLOSE},
-         -EPROTO,
-         "GET /v1.41/containers/json: containers[0].Id: expected 64 hex digits"},
-        {{"/v1.41/networks", OK("{\"message\":\"x\"}"), CLOSE},
-         -EPROTO,
-         "networks: expected an array"},
-        {{"/v1.41/networks", "HTTP/1.1 200 OK\r\nContent-Le", CLOSE},
-         -EPROTO,
-         "GET /v1.41/networks: networks: the JSON is cut short at byte 0"},
-        {{"/v1.41/networks", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[", CLOSE},
-         -EPROTO,
-         "GET /v1.41/networks was cut short"},
-    };
-    static const struct step good[] = {
-        {"/version", OK(VERSION), KEEP},
-        {"/v1.41/info", OK(INFO), KEEP},
-        {"/v1.41/containers/json", OK(CONTAINERS), KEEP},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct step steps[ARRAY_SIZE(good) + 1];
-        size_t n = 0;
-        while (n < ARRAY_SIZE(good) && strcmp(good[n].path, cases[i].last.path) != 0) {
-            steps[n] = good[n];
-            n++;
-        }
-        steps[n++] = cases[i].last;
-
-        struct server *server = *state;
-        _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-        struct ng_engine engine;
-        struct ng_error error = {0};
-        assert_int_equal(observe(server, steps, n, arena, &engine, &error), cases[i].result);
-        if (!strstr(error.message, cases[i].message))
-            fail_msg("expected: %s\n  gave: %s", cases[i].message, error.message);
-        assert_string_equal(error.source, server->endpoint);
-    }
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -563,10 +458,8 @@ int main(void) {
         TEST(long_answers_are_not_read),
         TEST(silence_ends_in_time),
         TEST(the_deadline_is_shared),
+        TEST(a_connection_is_kept_until_closed),
         TEST(tcp_goes_past_proxies),
-        TEST(an_engine_is_observed),
-        TEST(closed_connections_are_opened_again),
-        TEST(bad_answers_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ static struct ng_holder find(struct ng_arena *arena, uint64_t inode) {
     struct ng_holder holders[] = {{.inode = inode}, {.inode = 1}, {.inode = 0}};
     const struct ng_holder *found;
 
-    assert_int_equal(ng_holders_find(arena, holders, ARRAY_SIZE(holders), NG_HOLDER_USER), 0);
+    assert_int_equal(ng_holders_find(arena, NULL, holders, ARRAY_SIZE(holders), NG_HOLDER_USER), 0);
     assert_null(ng_holders_get(holders, ARRAY_SIZE(holders), 2));
     found = ng_holders_get(holders, ARRAY_SIZE(holders), inode);
     assert_non_null(found);
@@ -161,11 +161,11 @@ static void nobody_holds_what_is_closed(void **state) {
     struct ng_holder holder = {.inode = 1};
 
     (void)state;
-    assert_int_equal(ng_holders_find(arena, &holder, 1, NG_HOLDER_USER), 0);
+    assert_int_equal(ng_holders_find(arena, NULL, &holder, 1, NG_HOLDER_USER), 0);
     assert_int_equal(holder.kind, NG_HOLDER_NONE);
     assert_int_equal(holder.pid, 0);
     assert_null(holder.process);
-    assert_int_equal(ng_holders_find(arena, NULL, 0, NG_HOLDER_USER), 0);
+    assert_int_equal(ng_holders_find(arena, NULL, NULL, 0, NG_HOLDER_USER), 0);
     assert_null(ng_holders_get(NULL, 0, 1));
     ng_arena_free(arena);
 }

@@ -363,6 +363,8 @@ static struct ng_world *generate(uint64_t seed) {
     world->ipsets.read = flip(&dice);
     world->ipsec = flip(&dice);
     world->conntrack_strict = flip(&dice);
+    world->local_port_lo = (uint16_t)roll(&dice);
+    world->local_port_hi = (uint16_t)roll(&dice);
     assert_int_equal(ng_world_sort(world), 0);
     return world;
 }
@@ -609,6 +611,8 @@ static void same_world(const struct ng_world *a, const struct ng_world *b) {
     assert_memory_equal(a->ipsets.bytes, b->ipsets.bytes, a->ipsets.len_bytes);
     SAME(ipsec);
     SAME(conntrack_strict);
+    SAME(local_port_lo);
+    SAME(local_port_hi);
 }
 
 /* -- tests --------------------------------------------------------------------------- */

@@ -257,7 +257,7 @@ static void own_sockets_are_found_with_their_process(void **state) {
     size_t unsure = 99;
 
     prctl(PR_SET_NAME, "listening");
-    assert_int_equal(ng_sockets_read(&world, &unsure, &error), 0);
+    assert_int_equal(ng_sockets_read(&world, NULL, &unsure, &error), 0);
     assert_true(world.listeners_read);
     listener = find(&world, NG_TCP, tcp);
     assert_string_equal(text(listener->addr), "127.0.0.1");
@@ -292,7 +292,8 @@ static void proc_settles_to_the_same(void **state) {
         assert_true(sockets->items[i].unsure);
         holders[i].inode = sockets->items[i].inode;
     }
-    assert_int_equal(ng_holders_find(sockets->arena, holders, sockets->count, NG_HOLDER_USER), 0);
+    assert_int_equal(ng_holders_find(sockets->arena, NULL, holders, sockets->count, NG_HOLDER_USER),
+                     0);
     ng_sockets_proc_settle(sockets, holders, sockets->count);
     for (size_t i = 0; i < sockets->count; i++) {
         for (size_t k = 0; k < ARRAY_SIZE(ports); k++) {
