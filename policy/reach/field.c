@@ -193,9 +193,9 @@ static enum knowledge connection_value(const struct place *place, const struct f
             return known((ng_u128)question->icmp_type << 8 | question->icmp_code, ret_value);
         return ct_port(place, flow->ct_dport, ret_value);
     case NG_FIELD_CT_REPLY_SADDR:
-        return known(flow->translated ? flow->daddr : flow->ct_daddr, ret_value);
+        return known(flow->translated ? flow->nat_daddr : flow->ct_daddr, ret_value);
     case NG_FIELD_CT_REPLY_SPORT:
-        return ct_port(place, flow->translated ? flow->dport : flow->ct_dport, ret_value);
+        return ct_port(place, flow->translated ? flow->nat_dport : flow->ct_dport, ret_value);
     case NG_FIELD_CT_MARK:
         return flow->ct_mark_known ? known(flow->ct_mark, ret_value) : UNKNOWN;
     case NG_FIELD_CT_LABEL:

@@ -16,11 +16,13 @@ struct flow {
     uint16_t sport;
     uint32_t mark, ct_mark;
     bool mark_known, ct_mark_known;
-    bool untracked;     /* a rule said notrack */
-    bool mapped;        /* by destination NAT, if only to itself: no later nat chain sees it */
-    bool translated;    /* by destination NAT, to something else */
-    bool has_socket;    /* tproxy has given it to one of this machine's */
-    bool source_mapped; /* by source NAT: no later nat chain sees it */
+    bool untracked;    /* a rule said notrack */
+    bool mapped;       /* by destination NAT, if only to itself: no later nat chain sees it */
+    bool translated;   /* by destination NAT, to something else: */
+    ng_u128 nat_daddr; /* what conntrack expects replies from, whatever a rule writes since */
+    uint16_t nat_dport;
+    bool has_socket;            /* tproxy has given it to one of this machine's */
+    bool source_mapped;         /* by source NAT: no later nat chain sees it */
     uint32_t by_rule, by_chain; /* who has admitted it last, NG_NONE: nobody yet */
 };
 

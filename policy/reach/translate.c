@@ -23,7 +23,8 @@ static void set_destination(const struct walk *walk, struct flow *flow, ng_u128 
     if (!writes)
         return;
     flow->translated = true;
-    flow->daddr = daddr;
+    flow->nat_daddr = flow->daddr = daddr;
+    flow->nat_dport = dport;
     if (ports)
         flow->dport = dport;
 }

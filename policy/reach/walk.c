@@ -17,7 +17,8 @@ static bool same_but_for_marks(const struct flow *a, const struct flow *b) {
            a->ct_dport == b->ct_dport && a->saddr_set == b->saddr_set && a->saddr == b->saddr &&
            a->sport_set == b->sport_set && a->sport == b->sport && a->untracked == b->untracked &&
            a->mapped == b->mapped && a->has_socket == b->has_socket &&
-           a->translated == b->translated && a->source_mapped == b->source_mapped &&
+           a->translated == b->translated && a->nat_daddr == b->nat_daddr &&
+           a->nat_dport == b->nat_dport && a->source_mapped == b->source_mapped &&
            a->by_rule == b->by_rule && a->by_chain == b->by_chain;
 }
 

@@ -278,6 +278,19 @@ static void test_netmap(void **state) {
 }
 
 /* iptables writes NETMAP alike for sources: there it changes no destination. */
+/* What replies are expected from is as NAT has made it, whatever a rule writes into the packet. */
+static void test_written_after_nat(void **state) {
+    _lab_ lab = lab_new();
+    uint32_t nat = nat_chain(lab, PREROUTING, -100, false);
+    uint32_t input = filter_chain(lab, INPUT, 0, true);
+    (void)state;
+    RULE(lab, nat, dnat(lab, "192.0.2.1", 8080));
+    RULE(lab, input, is(lab, NG_FIELD_CT_REPLY_SPORT, 22), ACCEPT);
+    RULE(lab, input, set_field(lab, NG_FIELD_DPORT, 22));
+    RULE(lab, input, is(lab, NG_FIELD_DPORT, 22), is(lab, NG_FIELD_CT_REPLY_SPORT, 8080), ACCEPT);
+    assert_string_equal(ask(lab, ETH0, "192.0.2.1", NG_TCP, 81), "local 192.0.2.1:22 all by 4");
+}
+
 /* Whether it has mapped a prefix to itself the kernel tells by what was on its stack; of IPv6 it
  * has not. */
 static void test_netmap_to_itself(void **state) {
@@ -550,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_a_range_of_addresses_either_way_round),
         cmocka_unit_test(test_all_addresses_there_are),
         cmocka_unit_test(test_netmap),
+        cmocka_unit_test(test_written_after_nat),
         cmocka_unit_test(test_netmap_to_itself),
         cmocka_unit_test(test_netmap_of_sources),
         cmocka_unit_test(test_redirect),
