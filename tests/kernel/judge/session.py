@@ -17,8 +17,8 @@ THOROUGHLY = 3  # of them, from everywhere
 VARIANTS = 8  # sources of the others
 SUSPECTS = 30  # of a case that are looked at alone
 SNAPSHOT_EVERY = 10  # cases
-SOURCE_PORTS = sorted({port + by for port in (53, 1024, 40000, 65000, *pools.PORTS)
-                       for by in (-1, 0, 1)})
+SOURCE_PORTS = sorted({port + by for port in (65000, *pools.SOURCE_PORTS, *pools.PORTS)
+                       for by in (-1, 0, 1) if port + by <= 65535})
 OWN = {addr for family in (4, 6) for addr in pools.OWN[family]} | {"192.0.2.5", "10.9.1.1",
                                                                  "203.0.113.10", "2001:db8:5::1"}
 
