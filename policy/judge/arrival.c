@@ -34,12 +34,12 @@ static bool sees_packets(const struct ng_world *world, const struct ng_link *lin
 }
 
 /* An engine's network may sit on a bridge that leads outside: who comes in there is anybody. */
-static bool leads_to_containers(const struct ng_world *world, const struct ng_link *link) {
+bool ng_leads_to_containers(const struct ng_world *world, const struct ng_link *link) {
     return is_engine_bridge(world, link->name) && !has_uplink(world, link);
 }
 
 bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link) {
-    return sees_packets(world, link) && !leads_to_containers(world, link);
+    return sees_packets(world, link) && !ng_leads_to_containers(world, link);
 }
 
 bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
@@ -141,7 +141,7 @@ static int arrivals_of_link(struct judgement *judgement, const struct ng_link *l
         r = ng_addrset_range(judgement->arena, 0, ng_family_max(NG_IP6), &left[1]);
     if (r < 0)
         return r;
-    if (leads_to_containers(judgement->world, link))
+    if (ng_leads_to_containers(judgement->world, link))
         return containers_asked ? add_arrival(judgement, NG_ZONE_CONTAINERS, link, left) : 0;
     for (size_t i = 0; r == 0 && i < judgement->policy->n_zones; i++)
         r = take_zone(judgement, &judgement->policy->zones[i], link, left);

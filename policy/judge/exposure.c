@@ -172,6 +172,18 @@ static int list_published(struct judgement *judgement, struct published_list *re
     return 0;
 }
 
+/* By what serves a container's ports from outside it, or keeps them for it. */
+static bool serves_containers(const struct ng_listener *listener) {
+    static const char *const names[] = {
+        "docker-proxy", "dockerd",      "containerd-shim", "conmon",
+        "rootlesskit",  "rootlessport", "slirp4netns",     "pasta",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (ng_listener_is_of(listener, names[i]))
+            return true;
+    return false;
+}
+
 static int add_listener(struct judgement *judgement, const struct published_list *published,
                         const struct ng_listener *listener, struct ng_addr addr) {
     if (is_published(published, listener, addr))
@@ -181,18 +193,22 @@ static int add_listener(struct judgement *judgement, const struct published_list
     bool unverified = false;
     enum ng_role role =
         container ? NG_ROLE_NONE : ng_listener_role(judgement->world, listener, &unverified);
-    return ng_add_exposure(judgement, (struct ng_exposure){
-                                          .kind = container ? NG_KIND_HOST_NETWORK : NG_KIND_HOST,
-                                          .family = addr.family,
-                                          .proto = listener->proto,
-                                          .host_addr = addr,
-                                          .host_port = listener->port,
-                                          .container = container,
-                                          .container_port = container ? listener->port : 0,
-                                          .process = listener->process,
-                                          .role = role,
-                                          .unverified = unverified,
-                                      });
+    return ng_add_exposure(
+        judgement,
+        (struct ng_exposure){
+            .kind = container ? NG_KIND_HOST_NETWORK : NG_KIND_HOST,
+            .family = addr.family,
+            .proto = listener->proto,
+            .host_addr = addr,
+            .host_port = listener->port,
+            .container = container,
+            .container_port = container ? listener->port : 0,
+            .process = listener->process,
+            .role = role,
+            .unidentified = !container && (!listener->process || listener->container_id ||
+                                           (!role && serves_containers(listener))),
+            .unverified = unverified,
+        });
 }
 
 static int add_listeners(struct judgement *judgement) {

@@ -108,12 +108,11 @@ static bool guard_blocks(const struct offence *offence) {
     return false;
 }
 
-static bool excepted(const struct judgement *judgement, const struct offence *offence) {
-    const struct ng_policy *policy = judgement->policy;
+bool ng_is_excepted(const struct ng_policy *policy, int64_t time_s, const struct offence *offence) {
     const char *rule = offence->rule ? offence->rule->id : default_rule;
     for (size_t i = 0; i < policy->n_exceptions; i++) {
         const struct ng_exception *exception = &policy->exceptions[i];
-        if (strcmp(exception->rule, rule) == 0 && judgement->world->time_s < exception->until_s &&
+        if (strcmp(exception->rule, rule) == 0 && time_s < exception->until_s &&
             ng_selector_match(exception->to, exception->n_to, offence->exposure->container,
                               offence->exposure->process))
             return true;
@@ -134,22 +133,27 @@ static int zones_of(struct ng_arena *arena, const struct offence *offence,
     return 0;
 }
 
+enum ng_action ng_offence_action(const struct ng_policy *policy, const struct offence *offence) {
+    const struct ng_rule_policy *rule = offence->rule;
+    bool named_host = rule && rule->n_to;
+    if (!offence->exposure->container && !named_host)
+        return NG_ALERT;
+    return rule ? rule->action : policy->default_action;
+}
+
 static int add_finding(struct judgement *judgement, const struct offence *offence) {
     enum ng_finding_state state = NG_OPEN;
     if (ng_offence_verdict(offence) == NG_BLOCKED) {
         if (!guard_blocks(offence))
             return 0;
         state = NG_STATE_BLOCKED;
-    } else if (excepted(judgement, offence)) {
+    } else if (ng_is_excepted(judgement->policy, judgement->world->time_s, offence)) {
         state = NG_EXCEPTED;
     }
 
     const struct ng_exposure *exposure = offence->exposure;
     const struct ng_rule_policy *rule = offence->rule;
-    enum ng_action action = rule ? rule->action : judgement->policy->default_action;
-    bool named_host = rule && rule->n_to;
-    if (!exposure->container && !named_host)
-        action = NG_ALERT;
+    enum ng_action action = ng_offence_action(judgement->policy, offence);
     struct ng_finding finding = {
         .id = !rule                 ? ID_UNNAMED
               : exposure->container ? ID_DENIED_CONTAINER
@@ -178,13 +182,12 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
     return 0;
 }
 
-/* Does a rule, or the default, object to this zone's reach? */
-static bool objects(const struct judgement *judgement, const struct ng_exposure *exposure,
-                    const char *zone, struct offence *ret_offence) {
+bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
+                       const char *zone, struct offence *ret_offence) {
     const struct ng_port_match *port = NULL;
-    const struct ng_rule_policy *rule = deciding_rule(judgement->policy, exposure, zone, &port);
+    const struct ng_rule_policy *rule = deciding_rule(policy, exposure, zone, &port);
     bool by_default = !rule && exposure->container && strcmp(zone, NG_ZONE_PUBLIC) == 0 &&
-                      judgement->policy->default_action != NG_ALLOW;
+                      policy->default_action != NG_ALLOW;
     if ((!rule && !by_default) || (rule && rule->allow))
         return false;
     ret_offence->rule = rule;
@@ -200,7 +203,7 @@ static int judge_exposure(struct judgement *judgement, const struct ng_exposure 
     size_t n = 0;
     for (size_t i = 0; i < exposure->n_reach; i++) {
         struct offence found = {.exposure = exposure};
-        if (!objects(judgement, exposure, exposure->reach[i].zone, &found))
+        if (!ng_policy_objects(judgement->policy, exposure, exposure->reach[i].zone, &found))
             continue;
         struct offence *own = NULL;
         for (size_t k = 0; k < n && !own; k++)

@@ -96,6 +96,11 @@ const char *ng_finding_fix(const struct judgement *judgement, const struct offen
 
 /* findings.c: the table that the guard owns. */
 #define NG_GUARD_TABLE "inet netguard"
+/* Does a rule, or the default, object to this zone's reach? Fills in rule and port. */
+bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
+                       const char *zone, struct offence *ret_offence);
+enum ng_action ng_offence_action(const struct ng_policy *policy, const struct offence *offence);
+bool ng_is_excepted(const struct ng_policy *policy, int64_t time_s, const struct offence *offence);
 
 /* Does a socket that is bound like this take the packet? */
 bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8_t proto,
@@ -108,7 +113,9 @@ int ng_exposure_destinations(const struct ng_world *world, const struct ng_engin
                              struct ng_arena *arena, ng_u128 **ret_addrs,
                              size_t *ret_count) _must_check_;
 
-/* arrival.c: do packets from outside come in by this link? */
+/* arrival.c: is it an engine's bridge, and nothing but containers on it? */
+bool ng_leads_to_containers(const struct ng_world *world, const struct ng_link *link);
+/* Do packets from outside come in by this link? */
 bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link);
 /* Can packets for this exposure come in by this link? */
 bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,

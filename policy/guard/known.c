@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/guard/parts.h"
+#include "policy/judge/parts.h"
+
+#include <string.h>
+
+/* What is known of containers and listeners. A container that the policy lets be is opened by what
+ * it is asked for and what it gets; a listener that it does not let be is closed by its port, and
+ * one that it does is let out of what is closed. Nothing is opened that is not closed, so that the
+ * table holds only what it needs. */
+
+/* What the policy says of one exposure to one zone. */
+struct say {
+    bool blocks;
+    const struct ng_rule_policy *rule; /* of what it blocks; NULL: its default */
+};
+
+static struct say ask_policy(const struct ng_result *result, const struct ng_exposure *exposure,
+                             const char *zone) {
+    struct offence offence = {.exposure = exposure};
+    bool objects = ng_policy_objects(result->policy, exposure, zone, &offence);
+    return (struct say){
+        .blocks = objects && ng_offence_action(result->policy, &offence) == NG_BLOCK &&
+                  !ng_is_excepted(result->policy, result->world->time_s, &offence),
+        .rule = offence.rule,
+    };
+}
+
+static struct list *of_proto(struct list *const lists[static PROTOS], uint8_t proto) {
+    for (size_t i = 0; i < PROTOS; i++)
+        if (ng_guard_protos[i] == proto)
+            return lists[i];
+    return NULL;
+}
+
+static struct ng_addr addr_on(const struct ng_endpoint *endpoint, uint8_t family) {
+    return family == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
+}
+
+/* -- containers ---------------------------------------------------------------------- */
+
+static void open_published(struct maker *maker, struct zone *zone,
+                           const struct ng_exposure *exposure, ng_u128 daddr) {
+    bool ip6 = exposure->family == NG_IP6;
+    struct ng_guard_value proto = {.number = exposure->proto}, addr = {.number = daddr};
+    struct ng_guard_value port = {.number = exposure->container_port};
+    if (ng_addr_is_any(exposure->host_addr))
+        ng_guard_add(maker, zone->to[ip6], (struct ng_guard_element){.key = {proto, addr, port}});
+    else
+        ng_guard_add(maker, zone->bound[ip6],
+                     (struct ng_guard_element){
+                         .key = {proto, {.number = exposure->host_addr.value}, addr, port}});
+    ng_guard_add(maker, of_proto(zone->asked, exposure->proto),
+                 (struct ng_guard_element){.key = {{.number = exposure->host_port}}});
+}
+
+static void open_direct(struct maker *maker, struct zone *zone, const struct ng_exposure *exposure,
+                        ng_u128 daddr) {
+    ng_guard_add(maker, zone->direct[exposure->family == NG_IP6],
+                 (struct ng_guard_element){.key = {{.number = exposure->proto},
+                                                   {.number = daddr},
+                                                   {.number = exposure->container_port}}});
+}
+
+/* At each of its addresses on a bridge: to which of them its published ports are translated is the
+ * engine's choice. */
+static void open_container(struct maker *maker, struct zone *zone,
+                           const struct ng_exposure *exposure) {
+    const struct ng_container *container = exposure->container;
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        struct ng_addr addr = addr_on(&container->endpoints[i], exposure->family);
+        if (!addr.family)
+            continue;
+        if (exposure->kind == NG_KIND_PUBLISHED)
+            open_published(maker, zone, exposure, addr.value);
+        else
+            open_direct(maker, zone, exposure, addr.value);
+    }
+}
+
+/* -- listeners ----------------------------------------------------------------------- */
+
+static struct ng_guard_element listener(const struct ng_exposure *exposure, const char *chain) {
+    struct ng_guard_value proto = {.number = exposure->proto},
+                          port = {.number = exposure->host_port};
+    struct ng_guard_value any = {.number =
+                                     exposure->family == NG_IP6 ? NG_GUARD_IPV6 : NG_GUARD_IPV4};
+    struct ng_guard_value one = {.number = exposure->host_addr.value};
+    if (ng_addr_is_any(exposure->host_addr))
+        return (struct ng_guard_element){.key = {any, proto, port}, .chain = chain};
+    return (struct ng_guard_element){.key = {proto, one, port}, .chain = chain};
+}
+
+static void open_listener(struct maker *maker, struct zone *zone,
+                          const struct ng_exposure *exposure) {
+    bool any = ng_addr_is_any(exposure->host_addr);
+    ng_guard_add(maker, any ? zone->own : zone->own_at[exposure->family == NG_IP6],
+                 listener(exposure, NULL));
+}
+
+static void close_listener(struct maker *maker, struct zone *zone,
+                           const struct ng_exposure *exposure, const struct ng_rule_policy *rule) {
+    bool any = ng_addr_is_any(exposure->host_addr), ip6 = exposure->family == NG_IP6;
+    ng_guard_add(maker, any ? zone->refused : zone->refused_at[ip6], listener(exposure, NULL));
+    if (!ng_guard_is_closed(zone, exposure->proto, exposure->host_port))
+        ng_guard_add(maker, any ? zone->input : zone->input_at[ip6],
+                     listener(exposure, ng_guard_rule_chain(maker, rule)));
+}
+
+/* -- exposures ----------------------------------------------------------------------- */
+
+static bool listens_here(const struct ng_exposure *exposure) {
+    return exposure->kind == NG_KIND_PUBLISHED || exposure->kind == NG_KIND_HOST_NETWORK ||
+           exposure->kind == NG_KIND_HOST;
+}
+
+static bool has_port(const struct ng_exposure *exposure) {
+    return exposure->proto == NG_TCP || exposure->proto == NG_UDP || exposure->proto == NG_SCTP;
+}
+
+static void open_exposure(struct maker *maker, struct zone *zone,
+                          const struct ng_exposure *exposure) {
+    bool host = ng_guard_is_closed(zone, exposure->proto, exposure->host_port);
+    bool inner = ng_guard_is_closed(zone, exposure->proto, exposure->container_port);
+    bool closed = host || inner || zone->by_default;
+    if (listens_here(exposure) && host && !exposure->unidentified)
+        open_listener(maker, zone, exposure);
+    if (exposure->kind == NG_KIND_INGRESS && closed)
+        ng_guard_add(maker, of_proto(zone->ingress, exposure->proto),
+                     (struct ng_guard_element){.key = {{.number = exposure->host_port}}});
+    if ((exposure->kind == NG_KIND_PUBLISHED || exposure->kind == NG_KIND_DIRECT) && closed)
+        open_container(maker, zone, exposure);
+}
+
+static void close_exposure(struct maker *maker, struct zone *zone,
+                           const struct ng_exposure *exposure, const struct ng_rule_policy *rule) {
+    if (listens_here(exposure))
+        close_listener(maker, zone, exposure, rule);
+    if (exposure->kind == NG_KIND_L2)
+        ng_guard_limit(maker, ng_guard_printf(maker,
+                                              "%s is on the LAN by a network of driver macvlan or "
+                                              "ipvlan, past this host's packet filter: it cannot "
+                                              "be blocked here",
+                                              exposure->container->name));
+}
+
+void ng_guard_fill(struct maker *maker, struct zone *zone) {
+    const struct ng_result *result = maker->result;
+    for (size_t i = 0; i < result->n_exposures; i++) {
+        const struct ng_exposure *exposure = &result->exposures[i];
+        struct say say = ask_policy(result, exposure, zone->id);
+        if (!has_port(exposure))
+            continue;
+        if (say.blocks)
+            close_exposure(maker, zone, exposure, say.rule);
+        else
+            open_exposure(maker, zone, exposure);
+    }
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_GUARD_PARTS_H
+#define NETGUARD_GUARD_PARTS_H
+
+/* What the files of the guard share: guard.c (the table's sets and chains), closed.c (what is
+ * closed before anything is known of a container) and known.c (what is known of containers and
+ * listeners, and opens or closes in turn). */
+
+#include "netguard/guard.h"
+
+enum {
+    TCP,
+    UDP,
+    SCTP,
+    PROTOS,
+};
+extern const uint8_t ng_guard_protos[PROTOS]; /* enum ng_proto */
+
+/* A set while it is filled. */
+struct list {
+    struct ng_guard_set set;
+    struct ng_guard_element *elements;
+    size_t count, capacity;
+};
+
+/* A zone of which something is kept out, with the sets that are its own. */
+struct zone {
+    const char *id;
+    bool by_default;             /* whatever no rule names is closed */
+    uint16_t *closed_by[PROTOS]; /* [port]: 1 + index of the rule that closes it, 0: none */
+    struct list *ports[PROTOS];  /* port : the chain of the rule that closes it */
+    /* What containers are asked for and get, in each family [family == NG_IP6]: */
+    struct list *to[2];               /* container's address and port, published on any address */
+    struct list *bound[2];            /* the same, on one: with the address that was asked for */
+    struct list *asked[PROTOS];       /* the ports that are asked for */
+    struct list *ingress[PROTOS];     /* of the swarm */
+    struct list *direct[2];           /* containers' own addresses */
+    struct list *own, *own_at[2];     /* listeners that are let be: on any address, on one */
+    struct list *input, *input_at[2]; /* and that are not */
+    /* All that are not, also on a port that is closed anyway: several sockets may share one. */
+    struct list *refused, *refused_at[2];
+};
+
+struct maker {
+    const struct ng_result *result;
+    struct ng_arena *arena;
+    struct list **lists;
+    size_t n_lists, lists_capacity;
+    struct ng_guard_chain *chains;
+    size_t n_chains, chains_capacity;
+    const char **limits;
+    size_t n_limits, limits_capacity;
+    struct zone *zones; /* in the order of the policy */
+    size_t n_zones, zones_capacity;
+    int error; /* -ENOMEM once memory has run out: what is made from then on is thrown away */
+};
+
+void *ng_guard_alloc(struct maker *maker, size_t count, size_t size);
+char *ng_guard_printf(struct maker *maker, const char *format, ...) _printf_(2, 3);
+/* What the table cannot do; takes over `text`. */
+void ng_guard_limit(struct maker *maker, const char *text);
+void ng_guard_add(struct maker *maker, struct list *list, struct ng_guard_element element);
+/* The name of the chain in which a rule drops: rule_<id>; NULL: the policy's default. */
+const char *ng_guard_rule_chain(struct maker *maker, const struct ng_rule_policy *rule);
+
+/* closed.c */
+void ng_guard_find_closed(struct maker *maker, struct zone *zone);
+/* Is this port closed in the zone as long as nothing is known? */
+bool ng_guard_is_closed(const struct zone *zone, uint8_t proto, uint16_t port);
+
+/* known.c */
+void ng_guard_fill(struct maker *maker, struct zone *zone);
+
+#endif
