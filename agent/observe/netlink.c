@@ -82,8 +82,7 @@ void ng_netlink_closep(struct ng_netlink **netlink) {
 
 /* -- bytes to messages --------------------------------------------------------------- */
 
-/* The kernel's own words about an error: NLMSGERR_ATTR_MSG among the attributes that start
- * `skip` bytes into the message. */
+/* NLMSGERR_ATTR_MSG among the attributes that start `skip` bytes into the message. */
 static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer, size_t size) {
     const struct nlattr *attrs[NLMSGERR_ATTR_MAX + 1];
     const struct nlattr *text;
@@ -102,6 +101,20 @@ static int kernel_text(const struct nlmsghdr *message, size_t skip, char *buffer
     memcpy(buffer, mnl_attr_get_payload(text), len);
     buffer[len] = '\0';
     return 0;
+}
+
+/* Unless capped, the whole request is repeated before the attributes. */
+static size_t attributes_of_error(const struct nlmsghdr *message) {
+    const struct nlmsgerr *body = mnl_nlmsg_get_payload(message);
+    size_t at = NLMSG_HDRLEN + sizeof(*body);
+
+    if (!(message->nlmsg_flags & NLM_F_CAPPED) && body->msg.nlmsg_len >= NLMSG_HDRLEN)
+        at += MNL_ALIGN((size_t)body->msg.nlmsg_len) - NLMSG_HDRLEN;
+    return at;
+}
+
+int ng_netlink_error_text(const struct nlmsghdr *message, char *buffer, size_t size) {
+    return kernel_text(message, attributes_of_error(message), buffer, size);
 }
 
 static int refusal(const struct ng_netlink_answer *answer, const struct nlmsghdr *message,
@@ -128,17 +141,13 @@ static int malformed(const struct ng_netlink_answer *answer, struct ng_error *er
 static int take_error(struct ng_netlink_answer *answer, const struct nlmsghdr *message,
                       struct ng_error *error) {
     const struct nlmsgerr *body = mnl_nlmsg_get_payload(message);
-    size_t attrs_at = NLMSG_HDRLEN + sizeof(*body);
 
-    if (message->nlmsg_len < attrs_at || body->error > 0 || body->error < -4095)
+    if (message->nlmsg_len < NLMSG_HDRLEN + sizeof(*body) || body->error > 0 || body->error < -4095)
         return malformed(answer, error);
     answer->done = true;
     if (body->error == 0)
         return 0;
-    /* Unless capped, the whole request is repeated before the attributes. */
-    if (!(message->nlmsg_flags & NLM_F_CAPPED) && body->msg.nlmsg_len >= NLMSG_HDRLEN)
-        attrs_at += MNL_ALIGN((size_t)body->msg.nlmsg_len) - NLMSG_HDRLEN;
-    return refusal(answer, message, attrs_at, body->error, error);
+    return refusal(answer, message, attributes_of_error(message), body->error, error);
 }
 
 /* NLMSG_DONE: the end of a dump, with the code it ended with. */

@@ -71,4 +71,8 @@ struct ng_netlink_answer {
 int ng_netlink_walk(struct ng_netlink_answer *answer, const void *bytes, size_t len_bytes,
                     ng_netlink_each *each, void *context, struct ng_error *error) _must_check_;
 
+/* The kernel's own words about an error (`message`: NLMSG_ERROR, a whole struct nlmsgerr) as a
+ * string. -ENODATA: it has none, or more than fit. */
+int ng_netlink_error_text(const struct nlmsghdr *message, char *buffer, size_t size) _must_check_;
+
 #endif

@@ -23,6 +23,12 @@
 /* Header, family header and two names of at most 256 bytes with their attribute headers. */
 #define REQUEST_BYTES 1024
 
+/* What is dumped: everything, or one table and what is in it. */
+struct scope {
+    uint8_t family;    /* NFPROTO_…; 0: all */
+    const char *table; /* NULL: all */
+};
+
 union request {
     struct nlmsghdr message;
     uint8_t room[REQUEST_BYTES];
@@ -57,19 +63,52 @@ static int read_generation(struct ng_netlink *netlink, uint32_t *ret_generation,
                           take_generation, ret_generation, error);
 }
 
-static int dump_kind(struct ng_netlink *netlink, uint16_t type, const char *what,
-                     struct ng_netlink_buffer *buffer, struct ng_error *error) {
-    union request request;
+/* Drops the messages from `start` on that are not of this table, whose name is the first attribute
+ * of whatever is in it and of its own message. */
+static int keep_table(struct ng_netlink_buffer *buffer, size_t start, const char *table) {
+    size_t kept = start;
 
-    put_request(&request, type, AF_UNSPEC);
-    return ng_netlink_dump_raw(netlink, &request.message, what, buffer, LIMIT_BYTES, error);
+    while (start < buffer->len_bytes) {
+        const struct nlmsghdr *message =
+            (const struct nlmsghdr *)(const void *)(buffer->bytes + start);
+        const struct nlattr *attrs[NFTA_TABLE_NAME + 1];
+        size_t step = MNL_ALIGN((size_t)message->nlmsg_len);
+        const char *name;
+        int r = ng_attributes_of(message, sizeof(struct nfgenmsg), attrs, NFTA_TABLE_NAME);
+
+        if (r < 0)
+            return r;
+        name = ng_attribute_text(attrs[NFTA_TABLE_NAME]);
+        if (name && strcmp(name, table) == 0) {
+            memmove(buffer->bytes + kept, message, step);
+            kept += step;
+        }
+        start += step;
+    }
+    buffer->len_bytes = kept;
+    return 0;
+}
+
+static int dump_kind(struct ng_netlink *netlink, uint16_t type, const char *what,
+                     const struct scope *scope, struct ng_netlink_buffer *buffer,
+                     struct ng_error *error) {
+    size_t start = buffer->len_bytes;
+    union request request;
+    int r;
+
+    put_request(&request, type, scope->family);
+    r = ng_netlink_dump_raw(netlink, &request.message, what, buffer, LIMIT_BYTES, error);
+    if (r == 0 && scope->table && keep_table(buffer, start, scope->table) < 0)
+        r = ng_error_set(error, -EBADMSG, SOURCE, "cannot read %s: a message is torn", what);
+    return r;
 }
 
 /* Kernels before 4.10 know no objects and before 4.16 no flowtables: then there are none. */
 static int dump_newer_kind(struct ng_netlink *netlink, uint16_t type, const char *what,
-                           struct ng_netlink_buffer *buffer, struct ng_error *error) {
+                           const struct scope *scope, struct ng_netlink_buffer *buffer,
+                           struct ng_error *error) {
     struct ng_error refused = {0};
-    int r = dump_kind(netlink, type, what, buffer, &refused);
+    int r = dump_kind(netlink, type, what, scope, buffer, &refused);
 
     if (r == -EINVAL || r == -EOPNOTSUPP)
         return 0;
@@ -149,30 +188,30 @@ static int dump_parts(struct ng_netlink *netlink, const struct part *part, size_
     return 0;
 }
 
-static int dump_all(struct ng_netlink *netlink, struct ng_netlink_buffer *buffer,
-                    struct ng_error *error) {
+static int dump_all(struct ng_netlink *netlink, const struct scope *scope,
+                    struct ng_netlink_buffer *buffer, struct ng_error *error) {
     size_t chains_start, sets_start, sets_end;
     int r;
 
-    r = dump_kind(netlink, NFT_MSG_GETTABLE, "tables", buffer, error);
+    r = dump_kind(netlink, NFT_MSG_GETTABLE, "tables", scope, buffer, error);
     if (r < 0 || buffer->len_bytes == 0)
         return r; /* all else lives in tables */
     chains_start = buffer->len_bytes;
-    r = dump_kind(netlink, NFT_MSG_GETCHAIN, "chains", buffer, error);
+    r = dump_kind(netlink, NFT_MSG_GETCHAIN, "chains", scope, buffer, error);
     if (r < 0)
         return r;
     sets_start = buffer->len_bytes;
-    r = dump_kind(netlink, NFT_MSG_GETSET, "sets", buffer, error);
+    r = dump_kind(netlink, NFT_MSG_GETSET, "sets", scope, buffer, error);
     if (r < 0)
         return r;
     sets_end = buffer->len_bytes;
     r = dump_parts(netlink, &elements_of_set, sets_start, sets_end, buffer, error);
     if (r < 0)
         return r;
-    r = dump_newer_kind(netlink, NFT_MSG_GETOBJ, "stateful objects", buffer, error);
+    r = dump_newer_kind(netlink, NFT_MSG_GETOBJ, "stateful objects", scope, buffer, error);
     if (r < 0)
         return r;
-    r = dump_newer_kind(netlink, NFT_MSG_GETFLOWTABLE, "flowtables", buffer, error);
+    r = dump_newer_kind(netlink, NFT_MSG_GETFLOWTABLE, "flowtables", scope, buffer, error);
     if (r < 0)
         return r;
     /* Chain by chain: for each of the pieces that a dump comes in, the kernel walks from the
@@ -183,8 +222,8 @@ static int dump_all(struct ng_netlink *netlink, struct ng_netlink_buffer *buffer
 
 /* One attempt: 0, -EINTR when the ruleset changed meanwhile, -ENOPROTOOPT when the kernel has
  * no nf_tables. */
-static int attempt(struct ng_netlink_buffer *buffer, uint32_t *ret_generation,
-                   struct ng_error *error) {
+static int attempt(const struct scope *scope, struct ng_netlink_buffer *buffer,
+                   uint32_t *ret_generation, struct ng_error *error) {
     _cleanup_(ng_netlink_closep) struct ng_netlink *netlink = NULL;
     struct ng_error refused = {0};
     uint32_t before, after;
@@ -202,7 +241,7 @@ static int attempt(struct ng_netlink_buffer *buffer, uint32_t *ret_generation,
     if (r < 0)
         return r == -EINTR ? r : ng_error_set(error, r, SOURCE, "%s", refused.message);
 
-    r = dump_all(netlink, buffer, error);
+    r = dump_all(netlink, scope, buffer, error);
     if (r < 0)
         return r;
     r = read_generation(netlink, &after, error);
@@ -214,11 +253,11 @@ static int attempt(struct ng_netlink_buffer *buffer, uint32_t *ret_generation,
     return 0;
 }
 
-static int read_settled(struct ng_netlink_buffer *buffer, uint32_t *ret_generation,
-                        struct ng_error *error) {
+static int read_settled(const struct scope *scope, struct ng_netlink_buffer *buffer,
+                        uint32_t *ret_generation, struct ng_error *error) {
     for (unsigned i = 1; i <= ATTEMPTS; i++) {
         const struct timespec pause = {.tv_nsec = (long)i * PAUSE_MS * 1000000};
-        int r = attempt(buffer, ret_generation, error);
+        int r = attempt(scope, buffer, ret_generation, error);
 
         if (r != -EINTR)
             return r;
@@ -230,14 +269,15 @@ static int read_settled(struct ng_netlink_buffer *buffer, uint32_t *ret_generati
                         ATTEMPTS);
 }
 
-int ng_nft_dump_read(struct ng_arena *arena, struct ng_nft_dump *ret_dump, struct ng_error *error) {
+static int read_scope(const struct scope *scope, struct ng_arena *arena,
+                      struct ng_nft_dump *ret_dump, struct ng_error *error) {
     struct ng_netlink_buffer buffer = {0};
     struct ng_nft_dump dump = {.read = true};
     int r = 0;
 
     /* Opening the bus and asking would load both modules where they are not yet there. */
     if (!ng_proc_lacks_module("nfnetlink") && !ng_proc_lacks_module("nf_tables"))
-        r = read_settled(&buffer, &dump.generation, error);
+        r = read_settled(scope, &buffer, &dump.generation, error);
     if (r == -ENOPROTOOPT)
         r = 0;
     /* As it is: a copy of a large ruleset would cost as much as parsing it. */
@@ -251,4 +291,13 @@ int ng_nft_dump_read(struct ng_arena *arena, struct ng_nft_dump *ret_dump, struc
     dump.len_bytes = buffer.len_bytes;
     *ret_dump = dump;
     return 0;
+}
+
+int ng_nft_dump_read(struct ng_arena *arena, struct ng_nft_dump *ret_dump, struct ng_error *error) {
+    return read_scope(&(struct scope){.family = AF_UNSPEC}, arena, ret_dump, error);
+}
+
+int ng_nft_dump_read_table(struct ng_arena *arena, uint8_t family, const char *table,
+                           struct ng_nft_dump *ret_dump, struct ng_error *error) {
+    return read_scope(&(struct scope){.family = family, .table = table}, arena, ret_dump, error);
 }

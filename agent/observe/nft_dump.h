@@ -10,4 +10,8 @@
 int ng_nft_dump_read(struct ng_arena *arena, struct ng_nft_dump *ret_dump,
                      struct ng_error *error) _must_check_;
 
+/* The same of one table (`family`: NFPROTO_…) and what is in it; nothing when there is none. */
+int ng_nft_dump_read_table(struct ng_arena *arena, uint8_t family, const char *table,
+                           struct ng_nft_dump *ret_dump, struct ng_error *error) _must_check_;
+
 #endif
