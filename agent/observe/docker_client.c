@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/observe/docker_client.h"
 
-#include <curl/curl.h>
+#include "agent/observe/docker_http.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@ enum {
     FIRST_CAPACITY = 64 * 1024,
     RECEIVE_BYTES = 256 * 1024, /* a long list in few system calls */
     PATH_BYTES = 256,
-    URL_BYTES = 512,
     /* Enough that an engine is never waited for while it could work, few enough not to crowd
      * out its other clients. */
     CONNECTIONS = 8,
@@ -149,36 +149,14 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
 
 /* -- the client ---------------------------------------------------------------------- */
 
-/* What holds for every request. Nothing of the caller's environment may lead it elsewhere:
- * no proxy, no redirect, no other protocol, no signal for a name that does not resolve. */
-static int configure(struct transfer *transfer) {
+static int configure(struct transfer *transfer, struct ng_error *error) {
     CURL *curl = transfer->curl;
-    const char *endpoint = transfer->client->endpoint, *path = NULL;
-    if (strncmp(endpoint, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
-        path = endpoint + strlen(UNIX_SCHEME);
-
-    CURLcode failed = CURLE_OK;
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        CURLcode code = curl_easy_setopt(curl, option, value);                                     \
-        if (code != CURLE_OK)                                                                      \
-            failed = code;                                                                         \
-    } while (0)
-    SET(CURLOPT_ERRORBUFFER, transfer->curl_says);
-    SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_WRITEFUNCTION, receive);
-    SET(CURLOPT_WRITEDATA, transfer);
-    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
-    SET(CURLOPT_USERAGENT, "netguard");
-    SET(CURLOPT_PROTOCOLS_STR, "http");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* else freeing waits for a name server that hangs */
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_UNIX_SOCKET_PATH, path);
-#undef SET
-    return failed == CURLE_OK ? 0 : failed == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ENOTSUP;
+    if (curl_easy_setopt(curl, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES) != CURLE_OK)
+        return -ENOMEM;
+    return ng_docker_http_configure(curl, transfer->client->endpoint, transfer->curl_says, error);
 }
 
 static int prepare(struct ng_docker_client *client, struct transfer *transfer,
@@ -189,10 +167,7 @@ static int prepare(struct ng_docker_client *client, struct transfer *transfer,
     transfer->curl = curl_easy_init();
     if (!transfer->curl || make_room(transfer, FIRST_CAPACITY) < 0)
         return -ENOMEM;
-    int r = configure(transfer);
-    return r < 0 ? ng_error_set(error, r, client->endpoint,
-                                "libcurl cannot be set up for HTTP over sockets")
-                 : 0;
+    return configure(transfer, error);
 }
 
 int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *limits,
@@ -246,33 +221,6 @@ static int timed_out(const struct transfer *transfer, struct ng_error *error) {
                         transfer->path, limits->timeout_ms / 1000, limits->timeout_ms % 1000 / 100);
 }
 
-/* Why there is no connection, for whoever has to make one possible. */
-static int not_connected(const struct transfer *transfer, struct ng_error *error) {
-    long os_errno = 0;
-    curl_easy_getinfo(transfer->curl, CURLINFO_OS_ERRNO, &os_errno);
-    const char *endpoint = transfer->client->endpoint;
-    switch (os_errno) {
-    case ENOENT:
-    case ENOTDIR:
-        return ng_error_set(error, -ENOENT, endpoint,
-                            "there is no such socket: is the engine installed and running?");
-    case ECONNREFUSED:
-        return ng_error_set(error, -ECONNREFUSED, endpoint,
-                            "nobody listens there: is the engine running?");
-    case EACCES:
-    case EPERM:
-        return ng_error_set(error, -EACCES, endpoint,
-                            "permission denied: run as root or as a member of the group docker");
-    case 0: /* a unix socket whose queue is full: connect(2) says EAGAIN, libcurl nothing */
-    case EAGAIN:
-        return ng_error_set(error, -EAGAIN, endpoint,
-                            "it accepts no connection now: the engine hangs or is overloaded");
-    default:
-        return ng_error_set(error, -(int)os_errno, endpoint, "cannot connect: %s",
-                            strerror((int)os_errno));
-    }
-}
-
 static int transfer_failed(const struct transfer *transfer, CURLcode code, struct ng_error *error) {
     const char *endpoint = transfer->client->endpoint, *path = transfer->path;
     if (transfer->body_too_long)
@@ -281,37 +229,9 @@ static int transfer_failed(const struct transfer *transfer, CURLcode code, struc
                             transfer->client->limits.max_body_bytes);
     if (transfer->body_no_memory)
         return -ENOMEM;
-    switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
+    if (code == CURLE_OPERATION_TIMEDOUT)
         return timed_out(transfer, error);
-    case CURLE_COULDNT_CONNECT:
-        return not_connected(transfer, error);
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return ng_error_set(error, -EHOSTUNREACH, endpoint, "the host's name has no address");
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_RECV_ERROR:
-        return ng_error_set(error, -EPROTO, endpoint, "the answer to GET %s was cut short: %s",
-                            path, transfer->curl_says);
-    case CURLE_OUT_OF_MEMORY: /* as well of a header beyond what libcurl takes, and so no -ENOMEM:
-                                 what an engine says must not end the whole observation */
-        return ng_error_set(error, -EPROTO, endpoint,
-                            "no HTTP answer to GET %s: its header is too long, or out of memory",
-                            path);
-    default:
-        return ng_error_set(error, -EPROTO, endpoint, "no HTTP answer to GET %s: %s", path,
-                            transfer->curl_says[0] ? transfer->curl_says
-                                                   : curl_easy_strerror(code));
-    }
-}
-
-/* Over a unix socket the host in the URL is only a Host: header. */
-static void url_of(const struct ng_docker_client *client, const char *path, char *url,
-                   size_t size_bytes) {
-    const char *host = "docker";
-    if (strncmp(client->endpoint, TCP_SCHEME, strlen(TCP_SCHEME)) == 0)
-        host = client->endpoint + strlen(TCP_SCHEME);
-    snprintf(url, size_bytes, "http://%s%s", host, path);
+    return ng_docker_http_failed(transfer->curl, code, endpoint, path, transfer->curl_says, error);
 }
 
 bool ng_docker_client_is_full(const struct ng_docker_client *client) {
@@ -338,14 +258,12 @@ int ng_docker_client_ask(struct ng_docker_client *client, const char *path, size
 
     /* No time left is an answer that comes too late, 0 would be time without end. */
     int64_t left_ms = client->deadline_ms - now_ms();
-    char url[URL_BYTES];
     snprintf(transfer->path, sizeof(transfer->path), "%s", path);
-    url_of(client, path, url, sizeof(url));
     transfer->tag = tag;
     transfer->body_len = 0;
     transfer->body_too_long = transfer->body_no_memory = false;
     transfer->curl_says[0] = '\0';
-    if (curl_easy_setopt(transfer->curl, CURLOPT_URL, url) != CURLE_OK ||
+    if (ng_docker_http_get(transfer->curl, client->endpoint, path) < 0 ||
         curl_easy_setopt(transfer->curl, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms : 1L) !=
             CURLE_OK ||
         curl_multi_add_handle(client->multi, transfer->curl) != CURLM_OK)
