@@ -59,6 +59,25 @@ static const struct ng_command commands[] = {
      "Exit status: 0 written; 2 wrong usage; 3 not everything could be observed or\n"
      "written.",
      NG_OPTION_DOCKER | NG_OPTION_OUTPUT, NULL},
+    {"plan", ng_command_plan, "the table that enforces the policy, and what it would change",
+     "Prints the guard, the table `inet netguard` that blocks what the policy blocks, as\n"
+     "text for `nft -f`; before it, in comments, how it differs from what is installed\n"
+     "and who would get where no longer, or again. Changes nothing.\n\n"
+     "Exit status: 0 printed; 2 wrong usage or policy; 3 not everything could be observed.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT, NULL},
+    {"apply", ng_command_apply, "install the guard, without a daemon",
+     "Installs in one transaction what `netguard plan` shows. Nothing follows containers\n"
+     "that come later: what is not known stays closed until apply is run again.\n\n"
+     "Refuses to block the connection that it is run by, and a policy of mode monitor.\n\n"
+     "Exit status: 0 in force; 2 wrong usage or policy, or refused; 3 not installed.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_FOR | NG_OPTION_CONFIRM |
+         NG_OPTION_DRY_RUN | NG_OPTION_FORCE,
+     NULL},
+    {"remove", ng_command_remove, "take the guard away",
+     "Removes the table `inet netguard`, and nothing else.\n\n"
+     "Exit status: 0 it is gone, or was not there; 2 wrong usage; 3 it could not be\n"
+     "removed.",
+     0, NULL},
 };
 /* clang-format on */
 

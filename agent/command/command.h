@@ -31,6 +31,10 @@ enum ng_option { /* bits: which options a command takes, beside --help and --ver
                  NG_OPTION_VERSION = 1 << 9,
                  NG_OPTION_FROM = 1 << 10,
                  NG_OPTION_INTERFACE = 1 << 11,
+                 NG_OPTION_FOR = 1 << 12,
+                 NG_OPTION_CONFIRM = 1 << 13,
+                 NG_OPTION_DRY_RUN = 1 << 14,
+                 NG_OPTION_FORCE = 1 << 15,
 };
 
 enum ng_format {
@@ -58,6 +62,8 @@ struct ng_options {
     enum ng_format format;
     enum ng_severity fail_on;
     enum ng_color color;
+    unsigned for_s; /* 0: not given */
+    bool confirm, dry_run, force;
     bool verbose, help, version;
 };
 
@@ -100,9 +106,12 @@ int ng_load(const struct ng_options *options, struct ng_world **ret_world,
 unsigned ng_stdout_width(void);
 bool ng_stdout_color(enum ng_color when);
 
+enum ng_exit ng_command_apply(const struct ng_options *options);
 enum ng_exit ng_command_check(const struct ng_options *options);
 enum ng_exit ng_command_explain(const struct ng_options *options);
+enum ng_exit ng_command_plan(const struct ng_options *options);
 enum ng_exit ng_command_reach(const struct ng_options *options);
+enum ng_exit ng_command_remove(const struct ng_options *options);
 enum ng_exit ng_command_snapshot(const struct ng_options *options);
 enum ng_exit ng_command_trace(const struct ng_options *options);
 

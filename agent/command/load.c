@@ -13,14 +13,9 @@ int ng_load(const struct ng_options *options, struct ng_world **ret_world,
     int r = options->snapshot ? ng_snapshot_load(options->snapshot, &world, error)
                               : ng_observe(&where, &world, error);
     if (r == 0)
-        r = ng_ruleset_decode(world, &ruleset, error);
+        r = ng_ruleset_of(world, &ruleset, error);
     if (r < 0)
         return r;
-    /* What was read and is not understood is missing as much as what was not read. */
-    r = ng_ruleset_gaps(ruleset, world->arena, world->gaps, world->n_gaps, &world->gaps,
-                        &world->n_gaps);
-    if (r < 0)
-        return ng_error_set(error, r, "ruleset", "out of memory");
     *ret_world = TAKE_PTR(world);
     *ret_ruleset = TAKE_PTR(ruleset);
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/command/command.h"
@@ -106,6 +107,24 @@ static int set_from(struct ng_options *options, const char *value, struct ng_err
     return 0;
 }
 
+/* "90s", "5m", "1h". */
+static int set_for(struct ng_options *options, const char *value, struct ng_error *error) {
+    enum { LONGEST_S = 24 * 60 * 60 };
+    char found[QUOTE_TEXT], *end;
+    unsigned long number = strtoul(value, &end, 10);
+    unsigned long unit = strcmp(end, "s") == 0   ? 1
+                         : strcmp(end, "m") == 0 ? 60
+                         : strcmp(end, "h") == 0 ? 60 * 60
+                                                 : 0;
+
+    if (*value < '1' || *value > '9' || !unit || number > LONGEST_S / unit)
+        return ng_error_set(error, -EINVAL, "--for",
+                            "found \"%s\", expected a time up to a day such as 90s, 5m or 1h",
+                            quote(value, found));
+    options->for_s = (unsigned)(number * unit);
+    return 0;
+}
+
 /* -- the options --------------------------------------------------------------------- */
 
 static const struct spec {
@@ -144,6 +163,24 @@ static const struct spec {
      .argument = "NAME",
      .help = "coming in there (default: by each that leads outside)",
      .field = offsetof(struct ng_options, interface)},
+    {.bit = NG_OPTION_FOR,
+     .name = "for",
+     .argument = "TIME",
+     .help = "out of force by itself after so long (90s, 5m, 1h), unless\n"
+             "`netguard apply --confirm` follows; the kernel sees to it",
+     .set = set_for},
+    {.bit = NG_OPTION_CONFIRM,
+     .name = "confirm",
+     .help = "in force for good, after --for",
+     .field = offsetof(struct ng_options, confirm)},
+    {.bit = NG_OPTION_DRY_RUN,
+     .name = "dry-run",
+     .help = "tell what would be done, and change nothing",
+     .field = offsetof(struct ng_options, dry_run)},
+    {.bit = NG_OPTION_FORCE,
+     .name = "force",
+     .help = "also if it blocks the connection this command comes by",
+     .field = offsetof(struct ng_options, force)},
     {.bit = NG_OPTION_OUTPUT,
      .name = "output",
      .argument = "FILE",
@@ -255,6 +292,8 @@ static int check_together(const struct ng_command *command, const struct ng_opti
     if (options->snapshot && options->n_docker)
         return ng_error_set(error, -EINVAL, "--snapshot",
                             "a recorded world holds its engines already: leave out --docker");
+    if (options->confirm && options->for_s)
+        return ng_error_set(error, -EINVAL, "--confirm", "is for good: leave out --for");
     bool reads_stdin = command->operand && *command->operand == '[' &&
                        (!options->operand || strcmp(options->operand, "-") == 0);
     if (options->snapshot && strcmp(options->snapshot, "-") == 0 && reads_stdin)

@@ -156,6 +156,8 @@ static int observe_engines(struct observation *observation,
                            const struct ng_observe_options *options) {
     int r = 0;
 
+    if (options->without_engines)
+        return 0;
     if (options->n_endpoints == 0)
         r = find_engine(observation);
     for (size_t i = 0; r == 0 && i < options->n_endpoints; i++) {

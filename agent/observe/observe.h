@@ -9,6 +9,7 @@ struct ng_observe_options {
      * listens, and find nothing wrong with there being none. */
     const char *const *endpoints;
     size_t n_endpoints;
+    bool without_engines; /* connect to none: before the guard is in force, or where all are away */
 };
 
 /* Observes this host as it is now and changes nothing on it. What cannot be read becomes a

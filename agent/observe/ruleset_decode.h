@@ -24,4 +24,9 @@ int ng_ruleset_gaps(const struct ng_ruleset *ruleset, struct ng_arena *arena,
                     const struct ng_gap *before, size_t n_before, const struct ng_gap **ret_gaps,
                     size_t *ret_n_gaps) _must_check_;
 
+/* The ruleset of a world that has just been observed; what is not understood joins its gaps. Errors
+ * as of ng_ruleset_decode(). */
+int ng_ruleset_of(struct ng_world *world, struct ng_ruleset **ret_ruleset,
+                  struct ng_error *error) _must_check_;
+
 #endif

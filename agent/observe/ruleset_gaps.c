@@ -68,3 +68,17 @@ int ng_ruleset_gaps(const struct ng_ruleset *ruleset, struct ng_arena *arena,
     *ret_n_gaps = n_before + n;
     return 0;
 }
+
+int ng_ruleset_of(struct ng_world *world, struct ng_ruleset **ret_ruleset, struct ng_error *error) {
+    _cleanup_(ng_ruleset_freep) struct ng_ruleset *ruleset = NULL;
+    int r = ng_ruleset_decode(world, &ruleset, error);
+    if (r < 0)
+        return r;
+    /* What was read and is not understood is missing as much as what was not read. */
+    r = ng_ruleset_gaps(ruleset, world->arena, world->gaps, world->n_gaps, &world->gaps,
+                        &world->n_gaps);
+    if (r < 0)
+        return ng_error_set(error, r, "ruleset", "out of memory");
+    *ret_ruleset = TAKE_PTR(ruleset);
+    return 0;
+}

@@ -131,19 +131,21 @@ static const char *port_flag(struct ng_arena *arena, const struct ng_exposure *e
                            exposure->proto == NG_TCP ? "" : ng_proto_text(exposure->proto));
 }
 
-/* The guard is part of the language but not yet of this version: say both. */
 static const char *guard_line(const struct judgement *judgement, const struct offence *offence,
                               enum ng_action action) {
+    const struct ng_policy *policy = judgement->policy;
+    if (action == NG_BLOCK && policy->mode == NG_ENFORCE)
+        return "the policy says block, and the guard does not: `netguard apply` puts it in force";
     if (action == NG_BLOCK)
-        return "the policy says block, but no guard is in force on this host (this version has "
-               "none yet): the port stays open";
-    const char *where = judgement->policy->built_in ? "a policy of your own"
-                        : offence->rule             ? offence->rule->id
-                                                    : "the policy's default";
+        return "the policy says block, but its mode is monitor: with `mode: enforce` in it, "
+               "`netguard apply` closes the port";
+    const char *where = policy->built_in ? "a policy of your own"
+                        : offence->rule  ? offence->rule->id
+                                         : "the policy's default";
     return ng_arena_printf(judgement->arena,
-                           "or, once a guard is in force here (this version has none yet), let it "
-                           "close the port: action: block in %s%s",
-                           !judgement->policy->built_in && offence->rule ? "rule " : "", where);
+                           "or let the guard close the port: `action: block` in %s%s, `mode: "
+                           "enforce`, and `netguard apply`",
+                           !policy->built_in && offence->rule ? "rule " : "", where);
 }
 
 /* Lines are what a fix consists of: a name that breaks one must not add its own. */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/command/enforcement.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/observe/ruleset_decode.h"
+#include "netguard/trace.h"
+
+static enum ng_exit no_memory(struct ng_error *error) {
+    ng_error_set(error, -ENOMEM, "", "out of memory");
+    return NG_EXIT_INCOMPLETE;
+}
+
+/* The same world with the guard in its ruleset: what it comes to is for the reach engine to say,
+ * as it says what is. */
+static enum ng_exit predict(struct ng_enforcement *enforcement, struct ng_error *error) {
+    struct ng_world *world = ng_arena_alloc(enforcement->arena, 1, sizeof(*world));
+
+    if (!world)
+        return no_memory(error);
+    *world = *enforcement->world;
+    if (world->nft.read && ng_guard_predict(&enforcement->world->nft, &enforcement->guard,
+                                            enforcement->arena, &world->nft) < 0)
+        return no_memory(error);
+    enforcement->then_world = world;
+    if (ng_ruleset_decode(world, &enforcement->then_ruleset, error) < 0 ||
+        ng_judge(world, enforcement->then_ruleset, enforcement->policy, &enforcement->then_result,
+                 error) < 0)
+        return NG_EXIT_INCOMPLETE;
+    if (ng_guard_effects(enforcement->result, enforcement->then_result, enforcement->arena,
+                         &enforcement->effects, &enforcement->n_effects) < 0)
+        return no_memory(error);
+    return NG_EXIT_CLEAN;
+}
+
+enum ng_exit ng_enforcement_make(const struct ng_options *options,
+                                 struct ng_enforcement *enforcement, struct ng_error *error) {
+    enforcement->arena = ng_arena_new();
+    if (!enforcement->arena)
+        return no_memory(error);
+    if (ng_policy_files_read(options->policy, NG_POLICY_DIRECTORY, &enforcement->files, error) <
+            0 ||
+        ng_policy_parse(enforcement->files->texts, enforcement->files->count, &enforcement->policy,
+                        error) < 0)
+        return NG_EXIT_USAGE;
+    if (ng_load(options, &enforcement->world, &enforcement->ruleset, error) < 0 ||
+        ng_judge(enforcement->world, enforcement->ruleset, enforcement->policy,
+                 &enforcement->result, error) < 0)
+        return NG_EXIT_INCOMPLETE;
+    if (ng_guard_make(enforcement->result, options->for_s, enforcement->arena,
+                      &enforcement->guard) < 0)
+        return no_memory(error);
+    return predict(enforcement, error);
+}
+
+void ng_enforcement_free(struct ng_enforcement *enforcement) {
+    ng_result_free(enforcement->then_result);
+    ng_ruleset_free(enforcement->then_ruleset);
+    ng_result_free(enforcement->result);
+    ng_ruleset_free(enforcement->ruleset);
+    ng_world_free(enforcement->world);
+    ng_policy_free(enforcement->policy);
+    ng_policy_files_free(enforcement->files);
+    ng_arena_free(enforcement->arena);
+}
+
+bool ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
+                              const struct ng_session *session) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    _cleanup_(ng_tracer_freep) struct ng_tracer *tracer = NULL;
+    const struct ng_question question = {
+        .family = session->local.family,
+        .proto = NG_TCP,
+        .iif = session->link,
+        .daddr = session->local.value,
+        .dport = session->local_port,
+        .one_source = true,
+        .saddr = session->peer.value,
+        .sport = session->peer_port,
+    };
+    struct ng_trace trace;
+
+    if (!arena || ng_tracer_new(enforcement->then_world, enforcement->then_ruleset, &tracer) < 0 ||
+        ng_trace(tracer, &question, arena, &trace) < 0 || !trace.decisive ||
+        trace.packet != NG_DROPPED || trace.decisive->by_rule == NG_NONE)
+        return false;
+    const struct ng_ruleset *ruleset = enforcement->then_ruleset;
+    const struct ng_chain *chain = &ruleset->chains[ruleset->rules[trace.decisive->by_rule].chain];
+    const struct ng_table *table = &ruleset->tables[chain->table];
+
+    return !table->legacy && strcmp(table->name, NG_GUARD_TABLE_NAME) == 0 &&
+           strcmp(ng_table_family_text(table->family), "inet") == 0;
+}

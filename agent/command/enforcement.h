@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_COMMAND_ENFORCEMENT_H
+#define NETGUARD_COMMAND_ENFORCEMENT_H
+
+/* What plan, apply and the daemon share: the policy, what is observed, the table that follows from
+ * both, and what that would come to. */
+
+#include "agent/act/guard_table.h"
+#include "agent/act/session.h"
+#include "agent/command/command.h"
+#include "agent/policy_files.h"
+
+struct ng_enforcement {
+    struct ng_arena *arena; /* of the guard and the effects */
+    struct ng_policy_files *files;
+    struct ng_policy *policy;
+    struct ng_world *world;
+    struct ng_ruleset *ruleset;
+    struct ng_result *result; /* as it is */
+    struct ng_guard guard;
+    /* With the guard in force: */
+    struct ng_world *then_world;
+    struct ng_ruleset *then_ruleset;
+    struct ng_result *then_result;
+    struct ng_guard_effect *effects;
+    size_t n_effects;
+};
+
+/* Observes, judges and makes the guard. Starts with all zeroes; to be freed whatever it returns,
+ * which is NG_EXIT_CLEAN or why not, with `error`. */
+enum ng_exit ng_enforcement_make(const struct ng_options *options,
+                                 struct ng_enforcement *enforcement, struct ng_error *error);
+void ng_enforcement_free(struct ng_enforcement *enforcement);
+
+/* Would the guard drop the packets of this connection? */
+bool ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
+                              const struct ng_session *session);
+
+#endif
