@@ -134,6 +134,8 @@ static const char *port_flag(struct ng_arena *arena, const struct ng_exposure *e
 static const char *guard_line(const struct judgement *judgement, const struct offence *offence,
                               enum ng_action action) {
     const struct ng_policy *policy = judgement->policy;
+    if (ng_offence_verdict(offence) == NG_BLOCKED)
+        return "until then the guard keeps it closed";
     if (action == NG_BLOCK && policy->mode == NG_ENFORCE)
         return "the policy says block, and the guard does not: `netguard apply` puts it in force";
     if (action == NG_BLOCK)

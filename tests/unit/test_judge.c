@@ -369,6 +369,7 @@ static void test_blocked_by_the_guard(void **state) {
     add_container(host, ID_A, "web");
     publish(host, "0.0.0.0", 80, 80);
     assert_string_equal(findings_text(host), "NG001 r high block blocked web:80 public\n");
+    assert_non_null(strstr(host->result->findings[0].fix, "the guard keeps it closed"));
     assert_false(ng_result_has_open(host->result, NG_INFO));
 }
 
