@@ -13,7 +13,8 @@ _netguard() {
 	fi
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'check explain trace reach snapshot --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'check explain trace reach snapshot plan apply remove run status
+			--help --version' -- "$word")
 		return
 	fi
 	case "$previous" in
@@ -28,6 +29,7 @@ _netguard() {
 	--color) choices='auto always never' ;;
 	--interface) choices=$(ls /sys/class/net 2>/dev/null) ;;
 	--from) ;;
+	--for) choices='90s 5m 1h' ;;
 	*)
 		case "$command" in
 		check)
@@ -47,6 +49,13 @@ _netguard() {
 			fi
 			;;
 		snapshot) choices='--docker --output --help --version' ;;
+		plan) choices='--policy --docker --snapshot --format --help --version' ;;
+		apply)
+			choices='--policy --docker --for --confirm --dry-run --force --help --version'
+			;;
+		remove) choices='--help --version' ;;
+		run) choices='--policy --docker --help --version' ;;
+		status) choices='--format --help --version' ;;
 		esac
 		;;
 	esac

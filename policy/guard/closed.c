@@ -12,7 +12,7 @@ enum {
     PORTS = UINT16_MAX + 1,
 };
 
-static bool closes(const struct ng_rule_policy *rule, const char *zone) {
+bool ng_guard_closes(const struct ng_rule_policy *rule, const char *zone) {
     if (rule->allow || rule->action != NG_BLOCK)
         return false;
     for (size_t i = 0; i < rule->from.count; i++)
@@ -40,12 +40,13 @@ static void list_ports(struct maker *maker, const struct zone *zone, size_t prot
         while (hi + 1 < PORTS && by[hi + 1] == by[lo])
             hi++;
         if (by[lo])
-            ng_guard_add(maker, zone->ports[proto],
-                         (struct ng_guard_element){
-                             .key = {{.number = lo}},
-                             .end = hi,
-                             .chain = ng_guard_rule_chain(maker, &policy->rules[by[lo] - 1]),
-                         });
+            ng_guard_add(
+                maker, zone->ports[proto],
+                (struct ng_guard_element){
+                    .key = {{.number = lo}},
+                    .end = hi,
+                    .chain = ng_guard_closed_chain(maker, zone, &policy->rules[by[lo] - 1]),
+                });
     }
 }
 
@@ -55,7 +56,8 @@ void ng_guard_find_closed(struct maker *maker, struct zone *zone) {
         if (!(zone->closed_by[i] = ng_guard_alloc(maker, PORTS, sizeof(uint16_t))))
             return;
     for (size_t i = 0; i < policy->n_rules; i++)
-        for (size_t k = 0; closes(&policy->rules[i], zone->id) && k < policy->rules[i].n_ports; k++)
+        for (size_t k = 0;
+             ng_guard_closes(&policy->rules[i], zone->id) && k < policy->rules[i].n_ports; k++)
             if (!policy->rules[i].ports[k].pair)
                 close_ports(zone, &policy->rules[i].ports[k], (uint16_t)(i + 1));
     for (size_t i = 0; i < PROTOS; i++)

@@ -4,19 +4,20 @@
 #include "policy/reach/route.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The table: which sets and chains there are. They follow from the policy alone, and what is known
  * of containers is in the elements of sets: so a container that comes or goes changes elements and
  * no rule.
  *
- *   forward, input         from which zone?
- *     forward_<zone>       let be: what leaves by no bridge of an engine, and known containers
- *     input_<zone>         let be: known listeners; closed: others, and what is closed
- *       rule_<id>          count, tell of it, drop
- */
+ *   forward, input            from which zone?
+ *     forward_<zone>          let be: what leaves by no bridge of an engine, and replies
+ *     input_<zone>            let be: replies
+ *       closed_<zone>_<id>    what a rule closes; let be: known containers, known listeners
+ *         rule_<id>           count, tell of it, drop
+ *
+ * Most packets are for ports that nothing closes: they are asked for little, and who is known is
+ * asked of the others alone. */
 
 enum {
     PRIORITY = -1, /* just before filter, 0: whatever engines and firewalls accept there comes later
@@ -24,133 +25,6 @@ enum {
     LOCAL_PORT_LO = 32768, /* the kernel's ip_local_port_range, where it is not told */
     LOCAL_PORT_HI = 60999,
 };
-
-size_t ng_guard_field_len(enum ng_guard_field field) {
-    static const uint8_t lens[] = {
-        [NG_GUARD_NFPROTO] = 1, [NG_GUARD_IIFNAME] = 16, [NG_GUARD_OIFNAME] = 16,
-        [NG_GUARD_SADDR4] = 4,  [NG_GUARD_SADDR6] = 16,  [NG_GUARD_DADDR4] = 4,
-        [NG_GUARD_DADDR6] = 16, [NG_GUARD_ASKED4] = 4,   [NG_GUARD_ASKED6] = 16,
-        [NG_GUARD_L4PROTO] = 1, [NG_GUARD_DPORT] = 2,    [NG_GUARD_ASKED_PORT] = 2,
-    };
-    return lens[field];
-}
-
-/* -- memory, which is asked for once at the end whether it was there ------------------- */
-
-void *ng_guard_alloc(struct maker *maker, size_t count, size_t size) {
-    void *memory = ng_arena_alloc(maker->arena, count, size);
-    if (!memory)
-        maker->error = -ENOMEM;
-    return memory;
-}
-
-char *ng_guard_printf(struct maker *maker, const char *format, ...) {
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    char *own = ng_arena_strdup(maker->arena, text);
-    if (!own)
-        maker->error = -ENOMEM;
-    return own;
-}
-
-void ng_guard_limit(struct maker *maker, const char *text) {
-    const char **own =
-        NG_ARENA_APPEND(maker->arena, maker->limits, maker->n_limits, maker->limits_capacity);
-    if (own && text)
-        *own = text;
-    else
-        maker->error = -ENOMEM;
-}
-
-const char *ng_guard_rule_chain(struct maker *maker, const struct ng_rule_policy *rule) {
-    return ng_guard_printf(maker, "rule_%s", rule ? rule->id : "default");
-}
-
-/* -- sets ---------------------------------------------------------------------------- */
-
-static struct list *add_set(struct maker *maker, struct ng_guard_set set) {
-    struct list *list = ng_guard_alloc(maker, 1, sizeof(*list));
-    struct list **place =
-        NG_ARENA_APPEND(maker->arena, maker->lists, maker->n_lists, maker->lists_capacity);
-    if (!list || !place) {
-        maker->error = -ENOMEM;
-        return NULL;
-    }
-    while (set.n_fields < NG_GUARD_FIELDS_MAX && set.fields[set.n_fields] != NG_GUARD_NO_FIELD)
-        set.n_fields++;
-    list->set = set;
-    *place = list;
-    return list;
-}
-
-#define SET(maker, set_name, ...)                                                                  \
-    add_set((maker), (struct ng_guard_set){.name = (set_name), .fields = {__VA_ARGS__}})
-
-void ng_guard_add(struct maker *maker, struct list *list, struct ng_guard_element element) {
-    struct ng_guard_element *own =
-        list ? NG_ARENA_APPEND(maker->arena, list->elements, list->count, list->capacity) : NULL;
-    if (own)
-        *own = element;
-    else
-        maker->error = -ENOMEM;
-}
-
-static int compare_values(const struct ng_guard_value *a, const struct ng_guard_value *b) {
-    if (a->name && b->name)
-        return strcmp(a->name, b->name);
-    return a->number < b->number ? -1 : a->number > b->number;
-}
-
-static int compare_elements(const void *left, const void *right) {
-    const struct ng_guard_element *a = left, *b = right;
-    int order = 0;
-    for (size_t i = 0; order == 0 && i < NG_GUARD_FIELDS_MAX; i++)
-        order = compare_values(&a->key[i], &b->key[i]);
-    return order;
-}
-
-static void settle(struct list *list) {
-    size_t kept = 0;
-    if (list->count)
-        qsort(list->elements, list->count, sizeof(*list->elements), compare_elements);
-    for (size_t i = 0; i < list->count; i++)
-        if (kept == 0 || compare_elements(&list->elements[kept - 1], &list->elements[i]) != 0)
-            list->elements[kept++] = list->elements[i];
-    list->count = kept;
-}
-
-/* Leaves those out that are in the other one; both are settled. */
-static void leave_out(struct list *list, const struct list *others) {
-    size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (!others->count || !bsearch(&list->elements[i], others->elements, others->count,
-                                       sizeof(*others->elements), compare_elements))
-            list->elements[kept++] = list->elements[i];
-    list->count = kept;
-}
-
-static int compare_sets(const void *left, const void *right) {
-    const struct ng_guard_set *a = left, *b = right;
-    return strcmp(a->name, b->name);
-}
-
-static void hand_over_sets(struct maker *maker, struct ng_guard *guard) {
-    struct ng_guard_set *sets = ng_guard_alloc(maker, maker->n_lists, sizeof(*sets));
-    if (!sets)
-        return;
-    for (size_t i = 0; i < maker->n_lists; i++) {
-        sets[i] = maker->lists[i]->set;
-        sets[i].elements = maker->lists[i]->elements;
-        sets[i].n_elements = maker->lists[i]->count;
-    }
-    if (maker->n_lists)
-        qsort(sets, maker->n_lists, sizeof(*sets), compare_sets);
-    guard->sets = sets;
-    guard->n_sets = maker->n_lists;
-}
 
 /* -- tests and rules ----------------------------------------------------------------- */
 
@@ -293,15 +167,12 @@ static void close_pairs(struct chain *chain, const struct zone *zone) {
     const struct ng_policy *policy = chain->maker->result->policy;
     for (size_t i = 0; i < policy->n_rules; i++) {
         const struct ng_rule_policy *rule = &policy->rules[i];
-        bool named = false;
-        for (size_t k = 0; k < rule->from.count; k++)
-            named = named || strcmp(rule->from.items[k], zone->id) == 0;
-        for (size_t k = 0; named && blocks(rule) && k < rule->n_ports; k++) {
+        for (size_t k = 0; ng_guard_closes(rule, zone->id) && k < rule->n_ports; k++) {
             const struct ng_port_match *match = &rule->ports[k];
             for (size_t p = 0; match->pair && p < PROTOS; p++)
                 if (!match->proto || match->proto == ng_guard_protos[p])
-                    RULE(chain, NG_GUARD_GOTO, ng_guard_rule_chain(chain->maker, rule),
-                         test(NG_GUARD_ORIGINAL), is(NG_GUARD_L4PROTO, ng_guard_protos[p]),
+                    RULE(chain, NG_GUARD_GOTO, ng_guard_closed_chain(chain->maker, zone, rule),
+                         is(NG_GUARD_L4PROTO, ng_guard_protos[p]), test(NG_GUARD_ORIGINAL),
                          between(NG_GUARD_ASKED_PORT, match->lo, match->hi),
                          is(NG_GUARD_DPORT, match->to));
         }
@@ -312,7 +183,7 @@ static void close_pairs(struct chain *chain, const struct zone *zone) {
 static void close_ports(struct chain *chain, const struct zone *zone, bool asked) {
     for (size_t i = 0; i < PROTOS; i++) {
         if (asked)
-            LOOK_UP(chain, test(NG_GUARD_ORIGINAL), is(NG_GUARD_L4PROTO, ng_guard_protos[i]),
+            LOOK_UP(chain, is(NG_GUARD_L4PROTO, ng_guard_protos[i]), test(NG_GUARD_ORIGINAL),
                     vmap(zone->ports[i]));
         struct ng_guard_test by_dport = vmap(zone->ports[i]);
         by_dport.fields[0] = NG_GUARD_DPORT;
@@ -331,13 +202,11 @@ static const char *add_asked_chain(struct maker *maker, const struct zone *zone)
     return name;
 }
 
-static const char *add_forward_chain(struct maker *maker, const struct zone *zone,
-                                     const struct list *others) {
+/* Containers, by what they are asked for and what they get. */
+static const char *add_known_containers(struct maker *maker, const struct zone *zone) {
     const char *asked = add_asked_chain(maker, zone);
-    const char *name = ng_guard_printf(maker, "forward_%s", zone->id);
+    const char *name = ng_guard_printf(maker, "containers_%s", zone->id);
     struct chain chain = {.maker = maker, .chain = {.name = name}};
-    ACCEPT(&chain, test(NG_GUARD_TO_NO_BRIDGE));
-    ACCEPT(&chain, in(others));
     for (size_t ip6 = 0; ip6 < 2; ip6++) {
         RULE(&chain, NG_GUARD_JUMP, asked, test(NG_GUARD_TRANSLATED), in(zone->to[ip6]));
         RULE(&chain, NG_GUARD_JUMP, asked, test(NG_GUARD_TRANSLATED), in(zone->bound[ip6]));
@@ -346,12 +215,61 @@ static const char *add_forward_chain(struct maker *maker, const struct zone *zon
     for (size_t i = 0; i < PROTOS; i++)
         ACCEPT(&chain, test(NG_GUARD_TRANSLATED), is_link(NG_GUARD_OIFNAME, "docker_gwbridge"),
                is(NG_GUARD_L4PROTO, ng_guard_protos[i]), in(zone->ingress[i]));
+    hand_over(&chain);
+    return name;
+}
+
+static const char *add_known_listeners(struct maker *maker, const struct zone *zone) {
+    const char *name = ng_guard_printf(maker, "listeners_%s", zone->id);
+    struct chain chain = {.maker = maker, .chain = {.name = name}};
+    ACCEPT(&chain, in(zone->own));
+    for (size_t ip6 = 0; ip6 < 2; ip6++)
+        ACCEPT(&chain, in(zone->own_at[ip6]));
+    hand_over(&chain);
+    return name;
+}
+
+/* What a rule closes, for both hooks: at input a packet leaves by no interface. A container's
+ * address must not pass for one at which a listener of the machine is let be. */
+static void add_closed_chain(struct maker *maker, const struct zone *zone, const char *containers,
+                             const char *listeners, const struct ng_rule_policy *rule) {
+    const char *closed = ng_guard_closed_chain(maker, zone, rule);
+    const char *drop = ng_guard_rule_chain(maker, rule);
+    const char *name = ng_guard_printf(maker, "%s_to_container", closed);
+    struct chain forwarded = {.maker = maker, .chain = {.name = name}};
+    struct chain chain = {.maker = maker, .chain = {.name = closed}};
+    always(&forwarded, NG_GUARD_JUMP, containers);
+    always(&forwarded, NG_GUARD_GOTO, drop);
+    hand_over(&forwarded);
+    RULE(&chain, NG_GUARD_GOTO, name, test(NG_GUARD_TO_BRIDGE));
+    always(&chain, NG_GUARD_JUMP, listeners);
+    always(&chain, NG_GUARD_GOTO, drop);
+    hand_over(&chain);
+}
+
+static void add_closed_chains(struct maker *maker, const struct zone *zone) {
+    const struct ng_policy *policy = maker->result->policy;
+    const char *containers = add_known_containers(maker, zone);
+    const char *listeners = add_known_listeners(maker, zone);
+    for (size_t i = 0; i < policy->n_rules; i++)
+        if (ng_guard_closes(&policy->rules[i], zone->id))
+            add_closed_chain(maker, zone, containers, listeners, &policy->rules[i]);
+    if (zone->by_default)
+        add_closed_chain(maker, zone, containers, listeners, NULL);
+}
+
+static const char *add_forward_chain(struct maker *maker, const struct zone *zone,
+                                     const struct list *others) {
+    const char *name = ng_guard_printf(maker, "forward_%s", zone->id);
+    struct chain chain = {.maker = maker, .chain = {.name = name}};
+    ACCEPT(&chain, test(NG_GUARD_TO_NO_BRIDGE));
+    ACCEPT(&chain, in(others));
     let_replies_be(&chain);
     close_pairs(&chain, zone);
     close_ports(&chain, zone, true);
     if (zone->by_default)
         for (size_t i = 0; i < PROTOS; i++)
-            RULE(&chain, NG_GUARD_GOTO, ng_guard_rule_chain(maker, NULL),
+            RULE(&chain, NG_GUARD_GOTO, ng_guard_closed_chain(maker, zone, NULL),
                  is(NG_GUARD_L4PROTO, ng_guard_protos[i]));
     hand_over(&chain);
     return name;
@@ -360,9 +278,6 @@ static const char *add_forward_chain(struct maker *maker, const struct zone *zon
 static const char *add_input_chain(struct maker *maker, const struct zone *zone) {
     const char *name = ng_guard_printf(maker, "input_%s", zone->id);
     struct chain chain = {.maker = maker, .chain = {.name = name}};
-    ACCEPT(&chain, in(zone->own));
-    for (size_t ip6 = 0; ip6 < 2; ip6++)
-        ACCEPT(&chain, in(zone->own_at[ip6]));
     let_replies_be(&chain);
     LOOK_UP(&chain, vmap(zone->input));
     for (size_t ip6 = 0; ip6 < 2; ip6++)
@@ -640,11 +555,11 @@ static const struct list *add_armed(struct maker *maker) {
 }
 
 static void settle_zone(struct zone *zone) {
-    settle(zone->refused);
-    leave_out(zone->own, zone->refused);
+    ng_guard_settle(zone->refused);
+    ng_guard_leave_out(zone->own, zone->refused);
     for (size_t ip6 = 0; ip6 < 2; ip6++) {
-        settle(zone->refused_at[ip6]);
-        leave_out(zone->own_at[ip6], zone->refused_at[ip6]);
+        ng_guard_settle(zone->refused_at[ip6]);
+        ng_guard_leave_out(zone->own_at[ip6], zone->refused_at[ip6]);
     }
 }
 
@@ -661,13 +576,15 @@ static void make(struct maker *maker, unsigned armed_s) {
     if (maker->error)
         return;
     for (size_t i = 0; i < maker->n_zones; i++)
+        add_closed_chains(maker, &maker->zones[i]);
+    for (size_t i = 0; i < maker->n_zones; i++)
         ways.targets[i] = add_forward_chain(maker, &maker->zones[i], others);
     add_base_chain(maker, NG_HOOK_FORWARD, &ways);
     for (size_t i = 0; i < maker->n_zones; i++)
         ways.targets[i] = add_input_chain(maker, &maker->zones[i]);
     add_base_chain(maker, NG_HOOK_INPUT, &ways);
     for (size_t i = 0; i < maker->n_lists; i++)
-        settle(maker->lists[i]);
+        ng_guard_settle(maker->lists[i]);
     for (size_t i = 0; i < maker->n_zones && !maker->error; i++)
         settle_zone(&maker->zones[i]);
 }
@@ -677,7 +594,7 @@ int ng_guard_make(const struct ng_result *result, unsigned armed_s, struct ng_ar
     struct maker maker = {.result = result, .arena = arena};
     struct ng_guard guard = {.armed_s = armed_s};
     make(&maker, armed_s);
-    hand_over_sets(&maker, &guard);
+    ng_guard_hand_over_sets(&maker, &guard);
     if (maker.error)
         return maker.error;
     guard.chains = maker.chains;

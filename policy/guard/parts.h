@@ -55,15 +55,30 @@ struct maker {
     int error; /* -ENOMEM once memory has run out: what is made from then on is thrown away */
 };
 
+/* sets.c */
 void *ng_guard_alloc(struct maker *maker, size_t count, size_t size);
 char *ng_guard_printf(struct maker *maker, const char *format, ...) _printf_(2, 3);
 /* What the table cannot do; takes over `text`. */
 void ng_guard_limit(struct maker *maker, const char *text);
+struct list *ng_guard_add_set(struct maker *maker,
+                              struct ng_guard_set set); /* NULL: out of memory */
+#define SET(maker, set_name, ...)                                                                  \
+    ng_guard_add_set((maker), (struct ng_guard_set){.name = (set_name), .fields = {__VA_ARGS__}})
 void ng_guard_add(struct maker *maker, struct list *list, struct ng_guard_element element);
+/* Sorts it, and leaves out what is there twice. */
+void ng_guard_settle(struct list *list);
+/* Leaves those out that are in the other one; both are settled. */
+void ng_guard_leave_out(struct list *list, const struct list *others);
+void ng_guard_hand_over_sets(struct maker *maker, struct ng_guard *guard);
 /* The name of the chain in which a rule drops: rule_<id>; NULL: the policy's default. */
 const char *ng_guard_rule_chain(struct maker *maker, const struct ng_rule_policy *rule);
+/* Of the chain that asks who is known before that: closed_<zone>_<id>. */
+const char *ng_guard_closed_chain(struct maker *maker, const struct zone *zone,
+                                  const struct ng_rule_policy *rule);
 
 /* closed.c */
+/* Does the rule close anything to the zone? */
+bool ng_guard_closes(const struct ng_rule_policy *rule, const char *zone);
 void ng_guard_find_closed(struct maker *maker, struct zone *zone);
 /* Is this port closed in the zone as long as nothing is known? */
 bool ng_guard_is_closed(const struct zone *zone, uint8_t proto, uint16_t port);

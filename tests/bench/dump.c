@@ -157,8 +157,7 @@ static int connect_to(const char *path) {
 /* One connection a request: its end is the end of the answer, which HTTP/1.0 gets in one piece. */
 static void read_document(const char *socket_path, const char *url, char *room) {
     char request[REQUEST_BYTES];
-    int len = snprintf(request, sizeof(request),
-                       "GET %s HTTP/1.0\r\nHost: docker\r\n\r\n", url);
+    int len = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\nHost: docker\r\n\r\n", url);
     int fd = connect_to(socket_path);
     if (write(fd, request, (size_t)len) != len)
         die(url);

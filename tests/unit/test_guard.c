@@ -50,16 +50,23 @@ static void test_a_denied_port_is_closed_before_anything_runs(void **state) {
     _host_ host = host_new(DENY);
     (void)state;
     assert_string_equal(sets_text(host), "bridges: \"docker0\"\n"
-                                         "ports_tcp_public: 6379 : goto rule_no-redis\n");
+                                         "ports_tcp_public: 6379 : goto closed_public_no-redis\n");
     assert_string_equal(chain_text(host, "forward"), "iifname \"lo\" accept\n"
                                                      "iifname @bridges accept\n"
                                                      "goto forward_public\n");
     assert_non_null(strstr(chain_text(host, "forward_public"),
-                           "ct direction original meta l4proto tcp ct original proto-dst vmap "
+                           "meta l4proto tcp ct direction original ct original proto-dst vmap "
                            "@ports_tcp_public\n"
                            "meta l4proto tcp th dport vmap @ports_tcp_public\n"));
     assert_non_null(strstr(chain_text(host, "input_public"),
                            "meta l4proto tcp th dport vmap @ports_tcp_public\n"));
+    assert_string_equal(chain_text(host, "closed_public_no-redis"),
+                        "meta oifkind \"bridge\" goto closed_public_no-redis_to_container\n"
+                        "jump listeners_public\n"
+                        "goto rule_no-redis\n");
+    assert_string_equal(chain_text(host, "closed_public_no-redis_to_container"),
+                        "jump containers_public\n"
+                        "goto rule_no-redis\n");
     assert_string_equal(chain_text(host, "rule_no-redis"),
                         "limit rate 10/second burst 20 packets log prefix \"no-redis\" group 4789\n"
                         "counter drop\n");
@@ -70,10 +77,11 @@ static void test_a_selector_closes_the_port_as_well(void **state) {
     _host_ host = host_new("version: 1\nrules: [{id: a, deny: [1-3, 2-5/udp], action: block, "
                            "to: [{name: x}]}, {id: b, deny: [3-4], action: block}]\n");
     (void)state;
-    assert_string_equal(sets_text(host), "bridges: \"docker0\"\n"
-                                         "ports_sctp_public: 1-3 : goto rule_a, 4 : goto rule_b\n"
-                                         "ports_tcp_public: 1-3 : goto rule_a, 4 : goto rule_b\n"
-                                         "ports_udp_public: 1-5 : goto rule_a\n");
+    assert_string_equal(sets_text(host),
+                        "bridges: \"docker0\"\n"
+                        "ports_sctp_public: 1-3 : goto closed_public_a, 4 : goto closed_public_b\n"
+                        "ports_tcp_public: 1-3 : goto closed_public_a, 4 : goto closed_public_b\n"
+                        "ports_udp_public: 1-5 : goto closed_public_a\n");
 }
 
 static void test_alerts_and_allows_close_nothing(void **state) {
@@ -89,18 +97,18 @@ static void test_pairs_are_closed_as_pairs(void **state) {
     (void)state;
     assert_string_equal(sets_text(host), "bridges: \"docker0\"\n");
     assert_non_null(strstr(chain_text(host, "forward_public"),
-                           "ct direction original meta l4proto tcp ct original proto-dst 8443 "
-                           "th dport 443 goto rule_a\n"));
+                           "meta l4proto tcp ct direction original ct original proto-dst 8443 "
+                           "th dport 443 goto closed_public_a\n"));
 }
 
 static void test_default_block_closes_all(void **state) {
     _host_ host = host_new("version: 1\nmode: enforce\ndefault: block\n");
     (void)state;
     assert_non_null(strstr(chain_text(host, "forward_public"),
-                           "meta l4proto tcp goto rule_default\n"
-                           "meta l4proto udp goto rule_default\n"
-                           "meta l4proto sctp goto rule_default\n"));
-    assert_null(strstr(chain_text(host, "input_public"), "goto rule_default"));
+                           "meta l4proto tcp goto closed_public_default\n"
+                           "meta l4proto udp goto closed_public_default\n"
+                           "meta l4proto sctp goto closed_public_default\n"));
+    assert_null(strstr(chain_text(host, "input_public"), "goto closed_public_default"));
 }
 
 /* -- zones ------------------------------------------------------------------------------ */
@@ -142,7 +150,7 @@ static void test_allowed_containers_are_let_through(void **state) {
                         "known4_public: tcp . 192.0.2.1 . 6380 : goto rule_no-redis\n"
                         "known_public: ipv4 . tcp . 16379 : goto rule_no-redis\n"
                         "own_public: ipv4 . tcp . 6379\n"
-                        "ports_tcp_public: 6379 : goto rule_no-redis\n"
+                        "ports_tcp_public: 6379 : goto closed_public_no-redis\n"
                         "to4_public: tcp . 172.17.0.2 . 6379\n");
 }
 
@@ -163,7 +171,7 @@ static void test_own_listeners_are_let_be(void **state) {
     listen_on(host, "192.0.2.1", 22, "sshd", NULL);
     assert_string_equal(sets_text(host), "bridges: \"docker0\"\n"
                                          "own_public: ipv4 . tcp . 6379\n"
-                                         "ports_tcp_public: 6379 : goto rule_no-redis\n");
+                                         "ports_tcp_public: 6379 : goto closed_public_no-redis\n");
     /* But not one that a container listens on, too. */
     add_container(host, ID_A, "redis");
     listen_on(host, "0.0.0.0", 6379, "redis-server", ID_A);
