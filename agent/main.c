@@ -78,6 +78,19 @@ static const struct ng_command commands[] = {
      "Exit status: 0 it is gone, or was not there; 2 wrong usage; 3 it could not be\n"
      "removed.",
      0, NULL},
+    {"run", ng_command_run, "the daemon: keep the guard in force and up to date",
+     "Installs the guard before it connects to any engine, then follows the engines, the\n"
+     "packet filter and the sockets of this host and keeps the guard fitting. Started by\n"
+     "netguard.service; SIGHUP reads the policy again, SIGTERM ends it and leaves the\n"
+     "guard in force. In mode monitor it installs nothing.\n\n"
+     "Exit status: 0 told to end; 2 wrong usage or policy, nothing was touched; 3 it could\n"
+     "not begin.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER, NULL},
+    {"status", ng_command_status, "what the daemon sees now",
+     "Prints what the daemon, `netguard run`, has written of itself: policy, guard, engines\n"
+     "and what it could not see.\n\n"
+     "Exit status: 0 printed; 2 wrong usage; 3 no daemon runs.",
+     NG_OPTION_FORMAT, NULL},
 };
 /* clang-format on */
 

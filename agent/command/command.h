@@ -112,7 +112,9 @@ enum ng_exit ng_command_explain(const struct ng_options *options);
 enum ng_exit ng_command_plan(const struct ng_options *options);
 enum ng_exit ng_command_reach(const struct ng_options *options);
 enum ng_exit ng_command_remove(const struct ng_options *options);
+enum ng_exit ng_command_run(const struct ng_options *options);
 enum ng_exit ng_command_snapshot(const struct ng_options *options);
+enum ng_exit ng_command_status(const struct ng_options *options);
 enum ng_exit ng_command_trace(const struct ng_options *options);
 
 #endif

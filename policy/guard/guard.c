@@ -93,7 +93,8 @@ static void add_rule(struct chain *chain, struct ng_guard_rule rule,
         maker->error = -ENOMEM;
         return;
     }
-    memcpy(own_tests, tests, count * sizeof(*tests));
+    if (count)
+        memcpy(own_tests, tests, count * sizeof(*tests));
     rule.tests = own_tests;
     rule.n_tests = count;
     *own = rule;

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/manager.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/netfilter.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/act/keeper.h"
+#include "agent/act/knocks.h"
+#include "agent/act/state.h"
+#include "agent/log.h"
+#include "agent/observe/docker_events.h"
+#include "agent/observe/nft_events.h"
+#include "agent/observe/unannounced.h"
+#include "agent/refresh.h"
+
+enum {
+    SOON_US = 20 * 1000,       /* between refreshes that events ask for */
+    LATER_US = 1000 * 1000,    /* and those that changes of others' rules do */
+    POLL_US = 2 * 1000 * 1000, /* for what nobody announces */
+    STATE_US = 100 * 1000,     /* changes that are told of at once in status.json */
+    ENGINES_MAX = 32,
+};
+
+struct engine {
+    struct manager *manager;
+    const char *endpoint;
+    struct ng_docker_events *events;
+    bool connected;
+    struct ng_error why; /* it is not */
+};
+
+struct manager {
+    const struct ng_manager_options *options;
+    struct ng_law *law;
+    sd_event *loop;
+    sd_event_source *sources[10];
+    size_t n_sources;
+
+    struct engine engines[ENGINES_MAX];
+    size_t n_engines;
+    struct ng_nft_events *nft;
+    struct ng_knocks *knocks;
+    uint64_t digest; /* of what nobody announces */
+    struct ng_keeper keeper;
+
+    struct ng_refresh *refresh;
+    const char *asked[ENGINES_MAX]; /* by the refresh that runs: endpoints, */
+    bool all_asked;                 /* of all engines */
+    struct ng_view *view;           /* the last in which all engines have told, else the last */
+    sd_event_source *until_timer;
+
+    sd_event_source *state_timer;
+    bool reloading;
+    struct ng_error policy_error, guard_error, knocks_error, poll_error, state_error;
+    struct ng_error refresh_error;
+    int64_t refresh_s;
+    uint64_t refresh_us;
+};
+
+static uint64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int64_t now_s(void) {
+    return (int64_t)time(NULL);
+}
+
+/* Told once, and again only where it has become another. */
+static void fault(struct ng_error *told, const struct ng_error *error) {
+    if (strcmp(told->message, error->message) == 0)
+        return;
+    *told = *error;
+    if (error->message[0])
+        ng_log("%s%s%s", error->source, error->source[0] ? ": " : "", error->message);
+}
+
+static void over(struct ng_error *told) {
+    *told = (struct ng_error){0};
+}
+
+static bool enforces(const struct manager *manager) {
+    return manager->law->policy->mode == NG_ENFORCE;
+}
+
+static bool all_followed(const struct manager *manager) {
+    for (size_t i = 0; i < manager->n_engines; i++)
+        if (!manager->engines[i].connected)
+            return false;
+    return true;
+}
+
+/* -- what it says of itself ---------------------------------------------------------- */
+
+static const char *message_of(const struct ng_error *error) {
+    return error->message[0] ? error->message : NULL;
+}
+
+static void write_state(struct manager *manager) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    struct ng_state_engine engines[ENGINES_MAX];
+    struct ng_guard_installed installed;
+    struct ng_error error = {0};
+    for (size_t i = 0; i < manager->n_engines; i++)
+        engines[i] = (struct ng_state_engine){
+            .endpoint = manager->engines[i].endpoint,
+            .connected = manager->engines[i].connected,
+            .why = manager->engines[i].connected ? NULL : message_of(&manager->engines[i].why),
+        };
+    bool seen = arena && ng_guard_table_look(manager->keeper.table, arena, &installed, NULL) == 0;
+    const struct ng_view *view = manager->view;
+    const struct ng_state state = {
+        .pid = getpid(),
+        .time_s = now_s(),
+        .policy = manager->law->files->summary,
+        .mode = manager->law->policy->mode,
+        .policy_error = message_of(&manager->policy_error),
+        .installed = seen ? &installed : NULL,
+        .kept_by_systemd = manager->keeper.kept,
+        .guard_error = message_of(&manager->guard_error),
+        .knocks_error = message_of(&manager->knocks_error),
+        .engines = engines,
+        .n_engines = manager->n_engines,
+        .limits = view->guard.limits,
+        .gaps = view->result->gaps,
+        .n_gaps = view->result->n_gaps,
+        .refresh_s = manager->refresh_s,
+        .refresh_ms = manager->refresh_us / 1000,
+    };
+    if (ng_state_write(&state, &error) < 0)
+        fault(&manager->state_error, &error);
+    else
+        over(&manager->state_error);
+}
+
+static int on_state_timer(sd_event_source *source, uint64_t time_us, void *context) {
+    (void)source, (void)time_us;
+    write_state(context);
+    return 0;
+}
+
+/* Something of it has changed: soon, and once for all that changes meanwhile. */
+static void tell(struct manager *manager) {
+    int enabled = SD_EVENT_OFF;
+    (void)sd_event_source_get_enabled(manager->state_timer, &enabled);
+    if (enabled != SD_EVENT_OFF)
+        return;
+    (void)sd_event_source_set_time_relative(manager->state_timer, STATE_US);
+    (void)sd_event_source_set_enabled(manager->state_timer, SD_EVENT_ONESHOT);
+}
+
+/* -- the guard ----------------------------------------------------------------------- */
+
+/* Of a listener that was not seen it is not known that it is this machine's own: what would close
+ * too much for want of knowledge is not installed. */
+static int check_sight(const struct ng_view *view, struct ng_error *error) {
+    const struct ng_world *world = view->world;
+    if (world->listeners_read && world->links_read && world->nft.read)
+        return 0;
+    return ng_error_set(error, -ENODATA, "guard",
+                        "sockets, links or rules of this host could not be read (netguard check "
+                        "tells why): it stays as it is");
+}
+
+static int install(struct manager *manager, const struct ng_view *view, struct ng_error *error) {
+    size_t count = 0;
+    int r = check_sight(view, error);
+    if (r == 0)
+        r = ng_keeper_install(&manager->keeper, &view->guard,
+                              view->engines_told && all_followed(manager), &count, error);
+    if (r == 0 && count)
+        ng_log("guard: %zu %s, in force", count, count == 1 ? "change" : "changes");
+    return r;
+}
+
+static int take_away(struct manager *manager, struct ng_error *error) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    struct ng_guard_installed installed;
+    if (!arena)
+        return ng_error_set(error, -ENOMEM, "guard", "out of memory");
+    int r = ng_guard_table_look(manager->keeper.table, arena, &installed, error);
+    if (r < 0 || installed.hold == NG_GUARD_ABSENT || installed.hold == NG_GUARD_FOREIGN)
+        return r;
+    r = ng_guard_table_remove(manager->keeper.table, error);
+    if (r == 0)
+        ng_log("guard: taken away, for the policy's mode is monitor");
+    return r;
+}
+
+static void enforce(struct manager *manager, const struct ng_view *view) {
+    struct ng_error error = {0};
+    int r = enforces(manager) ? install(manager, view, &error) : take_away(manager, &error);
+    if (r < 0)
+        fault(&manager->guard_error, &error);
+    else
+        over(&manager->guard_error);
+}
+
+/* -- refreshes ----------------------------------------------------------------------- */
+
+static void want(struct manager *manager, uint64_t apart_us) {
+    ng_refresh_want(manager->refresh, apart_us);
+}
+
+/* Only engines that are followed are asked: those that are away would be waited for, or started. */
+static struct ng_law *on_begins(struct ng_observe_options *ret_where, void *context) {
+    struct manager *manager = context;
+    size_t n = 0;
+    for (size_t i = 0; i < manager->n_engines; i++)
+        if (manager->engines[i].connected)
+            manager->asked[n++] = manager->engines[i].endpoint;
+    manager->all_asked = n == manager->n_engines;
+    *ret_where = (struct ng_observe_options){
+        .endpoints = manager->asked, .n_endpoints = n, .without_engines = n == 0};
+    return manager->law;
+}
+
+/* For the next time that an exception ends. */
+static void set_until(struct manager *manager) {
+    const struct ng_policy *policy = manager->law->policy;
+    const int64_t now = now_s();
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < policy->n_exceptions; i++)
+        if (policy->exceptions[i].until_s > now && policy->exceptions[i].until_s < next)
+            next = policy->exceptions[i].until_s;
+    if (next == INT64_MAX) {
+        (void)sd_event_source_set_enabled(manager->until_timer, SD_EVENT_OFF);
+        return;
+    }
+    (void)sd_event_source_set_time(manager->until_timer, (uint64_t)next * 1000000);
+    (void)sd_event_source_set_enabled(manager->until_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_until(sd_event_source *source, uint64_t time_us, void *context) {
+    struct manager *manager = context;
+    (void)source, (void)time_us;
+    ng_log("policy: an exception has ended");
+    want(manager, 0);
+    set_until(manager);
+    return 0;
+}
+
+/* What a repair puts back. One in which an engine has told nothing is no better than an older one.
+ */
+static void keep_view(struct manager *manager, struct ng_view *view) {
+    const struct ng_view *old = manager->view;
+    if (old->law == view->law && old->engines_told && !view->engines_told) {
+        ng_view_free(view);
+        return;
+    }
+    ng_view_free(manager->view);
+    manager->view = view;
+}
+
+static void end_reload(struct manager *manager) {
+    if (manager->reloading)
+        (void)sd_notify(0, "READY=1\nSTATUS=the policy was read again and is in force");
+    manager->reloading = false;
+}
+
+static void on_refreshed(struct ng_view *view, const struct ng_error *error, void *context) {
+    struct manager *manager = context;
+    if (!view) {
+        fault(&manager->refresh_error, error);
+    } else if (view->law != manager->law) { /* a policy that was in force when it began */
+        ng_view_free(view);
+        want(manager, 0);
+    } else {
+        over(&manager->refresh_error);
+        view->engines_told = view->engines_told && manager->all_asked;
+        manager->refresh_s = view->world->time_s;
+        manager->refresh_us = view->duration_us;
+        enforce(manager, view);
+        keep_view(manager, view);
+        end_reload(manager);
+    }
+    tell(manager);
+}
+
+/* -- engines ------------------------------------------------------------------------- */
+
+static void on_connected(void *context) {
+    struct engine *engine = context;
+    engine->connected = true;
+    ng_log("engine %s: followed", engine->endpoint);
+    want(engine->manager, SOON_US);
+}
+
+static void on_changed(const struct ng_docker_event *event, void *context) {
+    struct engine *engine = context;
+    (void)event;
+    want(engine->manager, SOON_US);
+}
+
+static void on_lost(int code, const struct ng_error *why, void *context) {
+    struct engine *engine = context;
+    (void)code;
+    engine->connected = false;
+    engine->why = *why;
+    ng_log("engine %s: away, what it has open stays open: %s", engine->endpoint, why->message);
+    tell(engine->manager);
+}
+
+/* As ng_observe() finds it; one may come later. */
+static const char *usual_endpoint(void) {
+    bool elsewhere =
+        access("/run/docker.sock", F_OK) < 0 && access("/var/run/docker.sock", F_OK) == 0;
+    return elsewhere ? "unix:///var/run/docker.sock" : "unix:///run/docker.sock";
+}
+
+static int follow(struct manager *manager, const char *endpoint, struct ng_error *error) {
+    struct engine *engine = &manager->engines[manager->n_engines++];
+    const struct ng_docker_listener listener = {on_connected, on_changed, on_lost, engine};
+    engine->manager = manager;
+    engine->endpoint = endpoint;
+    return ng_docker_events_new(manager->loop, endpoint, &listener, &engine->events, error);
+}
+
+/* Nothing is connected to before the loop runs. */
+static int follow_engines(struct manager *manager, struct ng_error *error) {
+    const struct ng_manager_options *options = manager->options;
+    int r = 0;
+    if (options->n_endpoints == 0)
+        return follow(manager, usual_endpoint(), error);
+    for (size_t i = 0; r == 0 && i < options->n_endpoints && i < ENGINES_MAX; i++)
+        r = follow(manager, options->endpoints[i], error);
+    return r;
+}
+
+/* -- what changes otherwise ------------------------------------------------------------ */
+
+/* Our table at once, and as it was: nothing has to be looked at for that. */
+static void on_nft_changed(bool watched, void *context) {
+    struct manager *manager = context;
+    if (watched && manager->view->law == manager->law) {
+        enforce(manager, manager->view);
+        tell(manager);
+    }
+    want(manager, LATER_US);
+}
+
+static void on_knock_came(void *context) {
+    tell(context); /* the counters of the rules have changed */
+}
+
+static void on_knocked(const struct ng_knock *knock, void *context) {
+    char source[NG_ADDR_TEXT], destination[NG_ADDR_TEXT];
+    const struct manager *manager = context;
+    const char *container = manager->view ? ng_knock_container(knock, manager->view->result) : NULL;
+    ng_log("rule %s: kept %s out of %s%s%s port %u/%s, at least %u times in %d s", knock->rule,
+           ng_addr_text(knock->source, source), container ? container : "", container ? ", " : "",
+           ng_addr_text(knock->destination, destination), knock->port, ng_proto_text(knock->proto),
+           knock->count, NG_KNOCKS_SPAN_S);
+}
+
+static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
+    struct manager *manager = context;
+    const struct ng_world *world = manager->view->world;
+    struct ng_error error = {0};
+    uint64_t digest = 0;
+    (void)time_us;
+    if (ng_unannounced_digest(&manager->view->guard, world->local_port_lo, world->local_port_hi,
+                              &digest, &error) < 0)
+        fault(&manager->poll_error, &error);
+    else
+        over(&manager->poll_error);
+    if (digest != manager->digest)
+        want(manager, SOON_US);
+    manager->digest = digest;
+    (void)sd_event_source_set_time_relative(source, POLL_US);
+    (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+/* -- signals --------------------------------------------------------------------------- */
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+    struct manager *manager = context;
+    struct ng_law *law = NULL;
+    struct ng_error error = {0};
+    (void)source, (void)info;
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+    if (ng_law_read(manager->options->policy, &law, &error) < 0) {
+        over(&manager->policy_error);
+        char place[32] = "";
+        if (error.line)
+            snprintf(place, sizeof(place), ":%u:%u", error.line, error.column);
+        ng_error_set(&manager->policy_error, -EINVAL, "policy", "%s%s: %s", error.source, place,
+                     error.message);
+        ng_log("policy: not reloaded, the old one stays: %s", manager->policy_error.message);
+        (void)sd_notifyf(0, "READY=1\nSTATUS=the policy was not reloaded, the old one stays: %s",
+                         manager->policy_error.message);
+    } else {
+        over(&manager->policy_error);
+        ng_law_unref(manager->law);
+        manager->law = law;
+        manager->reloading = true;
+        ng_log("policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
+        set_until(manager);
+        want(manager, 0);
+    }
+    tell(manager);
+    return 0;
+}
+
+static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+    struct manager *manager = context;
+    (void)info;
+    (void)sd_notify(0, "STOPPING=1");
+    ng_log(enforces(manager) ? "ends; the guard stays in force" : "ends");
+    return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* -- beginning ------------------------------------------------------------------------- */
+
+static sd_event_source **new_source(struct manager *manager) {
+    return &manager->sources[manager->n_sources++];
+}
+
+static int add_timer(struct manager *manager, clockid_t clock, sd_event_time_handler_t handler,
+                     sd_event_source **ret_source) {
+    sd_event_source **source = new_source(manager);
+    int r = sd_event_add_time(manager->loop, source, clock, 0, 1000, handler, manager);
+    if (r < 0)
+        return r;
+    *ret_source = *source;
+    return sd_event_source_set_enabled(*source, SD_EVENT_OFF);
+}
+
+static int add_signal(struct manager *manager, int number, sd_event_signal_handler_t handler) {
+    return sd_event_add_signal(manager->loop, new_source(manager), number, handler, manager);
+}
+
+static int prepare_loop(struct manager *manager) {
+    sd_event_source *poll;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+        return -errno;
+    int r = sd_event_new(&manager->loop);
+    if (r >= 0)
+        r = add_signal(manager, SIGTERM, on_end);
+    if (r >= 0)
+        r = add_signal(manager, SIGINT, on_end);
+    if (r >= 0)
+        r = add_signal(manager, SIGHUP, on_reload);
+    if (r >= 0)
+        r = add_timer(manager, CLOCK_MONOTONIC, on_state_timer, &manager->state_timer);
+    if (r >= 0)
+        r = add_timer(manager, CLOCK_REALTIME, on_until, &manager->until_timer);
+    if (r >= 0)
+        r = add_timer(manager, CLOCK_MONOTONIC, on_poll, &poll);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(poll, SD_EVENT_ONESHOT);
+    if (r >= 0)
+        r = sd_event_set_watchdog(manager->loop, true);
+    return r < 0 ? r : 0;
+}
+
+/* What is known without any engine, in force before one is connected to. */
+static int install_first(struct manager *manager, struct ng_error *error) {
+    const struct ng_observe_options alone = {.without_engines = true};
+    manager->view = ng_view_new(manager->law);
+    if (!manager->view)
+        return ng_error_set(error, -ENOMEM, "", "out of memory");
+    int r = ng_view_look(manager->view, &alone, error);
+    if (r < 0)
+        return r;
+    manager->refresh_s = manager->view->world->time_s;
+    manager->refresh_us = manager->view->duration_us;
+    if (enforces(manager))
+        return install(manager, manager->view, error);
+    enforce(manager, manager->view);
+    return 0;
+}
+
+static int watch_rules(struct manager *manager, struct ng_error *error) {
+    const struct ng_nft_listener listener = {
+        .family = NFPROTO_INET,
+        .table = NG_GUARD_TABLE_NAME,
+        .portid = manager->keeper.portid,
+        .changed = on_nft_changed,
+        .context = manager,
+    };
+    return ng_nft_events_new(manager->loop, &listener, &manager->nft, error);
+}
+
+/* Who knocks is good to know, and no more. */
+static void listen_to_knocks(struct manager *manager) {
+    const struct ng_knocks_listener listener = {on_knock_came, on_knocked, manager};
+    struct ng_error error = {0};
+    if (ng_knocks_new(manager->loop, &listener, &manager->knocks, &error) < 0)
+        fault(&manager->knocks_error, &error);
+}
+
+static int begin(struct manager *manager, struct ng_error *error) {
+    const struct ng_refresh_listener listener = {on_begins, on_refreshed, manager};
+    int r = prepare_loop(manager);
+    if (r < 0)
+        return ng_error_set(error, r, "loop", "cannot be prepared: %s", strerror(-r));
+    r = ng_refresh_new(manager->loop, &listener, &manager->refresh, error);
+    if (r == 0)
+        r = ng_keeper_open(&manager->keeper, error);
+    if (r == 0)
+        r = watch_rules(manager, error);
+    if (r == 0)
+        r = follow_engines(manager, error);
+    if (r == 0)
+        r = install_first(manager, error);
+    if (r < 0)
+        return r;
+    listen_to_knocks(manager);
+    set_until(manager);
+    write_state(manager);
+    ng_log("mode %s, policy %s", enforces(manager) ? "enforce" : "monitor",
+           manager->law->files->summary ? manager->law->files->summary : "built in");
+    (void)sd_notify(0, "READY=1");
+    return 0;
+}
+
+static void end(struct manager *manager) {
+    ng_refresh_free(manager->refresh);
+    for (size_t i = 0; i < manager->n_engines; i++)
+        ng_docker_events_free(manager->engines[i].events);
+    ng_knocks_free(manager->knocks);
+    ng_nft_events_free(manager->nft);
+    ng_keeper_clear(&manager->keeper);
+    ng_view_free(manager->view);
+    ng_law_unref(manager->law);
+    for (size_t i = 0; i < manager->n_sources; i++)
+        sd_event_source_disable_unref(manager->sources[i]);
+    sd_event_unref(manager->loop);
+    free(manager);
+}
+
+int ng_manager_run(const struct ng_manager_options *options, struct ng_law *law,
+                   struct ng_error *error) {
+    struct manager *manager = calloc(1, sizeof(*manager));
+    if (!manager)
+        return ng_error_set(error, -ENOMEM, "", "out of memory");
+    manager->options = options;
+    manager->law = ng_law_ref(law);
+    int r = begin(manager, error);
+    if (r == 0)
+        r = sd_event_loop(manager->loop);
+    if (r < 0)
+        ng_error_set(error, r, "loop", "has ended: %s", strerror(-r));
+    end(manager);
+    return r;
+}

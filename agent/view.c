@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/observe/ruleset_decode.h"
+
+#define SOURCE "refresh"
+
+/* -- policies -------------------------------------------------------------------------- */
+
+int ng_law_read(const char *file, struct ng_law **ret_law, struct ng_error *error) {
+    _cleanup_(ng_law_unrefp) struct ng_law *law = calloc(1, sizeof(*law));
+    if (!law)
+        return ng_error_set(error, -ENOMEM, "", "out of memory");
+    law->refs = 1;
+    int r = ng_policy_files_read(file, NG_POLICY_DIRECTORY, &law->files, error);
+    if (r == 0)
+        r = ng_policy_parse(law->files->texts, law->files->count, &law->policy, error);
+    if (r < 0)
+        return r;
+    *ret_law = TAKE_PTR(law);
+    return 0;
+}
+
+struct ng_law *ng_law_ref(struct ng_law *law) {
+    law->refs++;
+    return law;
+}
+
+void ng_law_unref(struct ng_law *law) {
+    if (!law || --law->refs)
+        return;
+    ng_policy_free(law->policy);
+    ng_policy_files_free(law->files);
+    free(law);
+}
+
+void ng_law_unrefp(struct ng_law **law) {
+    ng_law_unref(*law);
+}
+
+/* -- views ----------------------------------------------------------------------------- */
+
+static uint64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static bool have_told(const struct ng_world *world, const struct ng_observe_options *where) {
+    for (size_t i = 0; i < world->n_gaps; i++)
+        if (strcmp(world->gaps[i].source, "docker") == 0)
+            return false;
+    return !where->without_engines;
+}
+
+int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
+                 struct ng_error *error) {
+    const uint64_t begin_us = now_us();
+    view->arena = ng_arena_new();
+    if (!view->arena)
+        return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
+    int r = ng_observe(where, &view->world, error);
+    if (r == 0)
+        r = ng_ruleset_of(view->world, &view->ruleset, error);
+    if (r == 0)
+        r = ng_judge(view->world, view->ruleset, view->law->policy, &view->result, error);
+    if (r == 0 && (r = ng_guard_make(view->result, 0, view->arena, &view->guard)) < 0)
+        ng_error_set(error, r, SOURCE, "out of memory");
+    if (r < 0)
+        return r;
+    view->engines_told = have_told(view->world, where);
+    view->duration_us = now_us() - begin_us;
+    return 0;
+}
+
+struct ng_view *ng_view_new(struct ng_law *law) {
+    struct ng_view *view = calloc(1, sizeof(*view));
+    if (view)
+        view->law = ng_law_ref(law);
+    return view;
+}
+
+void ng_view_free(struct ng_view *view) {
+    if (!view)
+        return;
+    ng_result_free(view->result);
+    ng_ruleset_free(view->ruleset);
+    ng_world_free(view->world);
+    ng_arena_free(view->arena);
+    ng_law_unref(view->law);
+    free(view);
+}
+
+void ng_view_freep(struct ng_view **view) {
+    ng_view_free(*view);
+}
