@@ -16,22 +16,37 @@
 
 struct found {
     struct ng_container *container; /* const to all but those who observe it */
-    const char *id;                 /* its own: all that the thread reads of it */
+    const char *id;                 /* its own: all that the threads read of it */
+    uint32_t pid;                   /* of its first process, 0: none seen */
     struct ng_listener *listeners;
     size_t n_listeners;
     bool read;
 };
 
-struct ng_container_sockets {
-    struct ng_arena *arena; /* the thread's own */
-    struct ng_processes processes;
-    struct found *found; /* for each container, sorted by id */
-    size_t count;
-    struct ng_sockets_ways ways;
+struct ng_container_sockets;
+
+/* Reads one container after the other, each in its network. Another may do the same beside it. */
+struct reader {
+    struct ng_container_sockets *search;
+    struct ng_arena *arena;    /* its own */
     struct ng_sockets sockets; /* of one container at a time */
     pthread_t thread;
     bool started;
     int result;
+};
+
+enum {
+    READERS = 2, /* with more of them they wait for each other in the kernel */
+};
+
+struct ng_container_sockets {
+    struct ng_arena *arena; /* of the first reader, too */
+    struct found *found;    /* for each container, sorted by id */
+    size_t count;
+    _Atomic size_t next; /* of them, to be read */
+    struct ng_processes processes;
+    struct ng_sockets_ways ways;
+    struct reader readers[READERS];
 };
 
 /* -- which container a process belongs to -------------------------------------------- */
@@ -68,10 +83,10 @@ static bool is_loopback(struct ng_addr addr) {
     return addr.family == NG_IP4 ? addr.value >> 24 == 127 : addr.value == 1;
 }
 
-static int keep(struct ng_container_sockets *search, struct found *found) {
-    const struct ng_sockets *sockets = &search->sockets;
+static int keep(struct reader *reader, struct found *found) {
+    const struct ng_sockets *sockets = &reader->sockets;
 
-    found->listeners = ng_arena_alloc(search->arena, sockets->count, sizeof(*found->listeners));
+    found->listeners = ng_arena_alloc(reader->arena, sockets->count, sizeof(*found->listeners));
     if (!found->listeners)
         return -ENOMEM;
     for (size_t i = 0; i < sockets->count; i++)
@@ -81,9 +96,8 @@ static int keep(struct ng_container_sockets *search, struct found *found) {
     return 0;
 }
 
-static int read_container(struct ng_container_sockets *search, struct found *found,
-                          int process_fd) {
-    struct ng_sockets_ways ways = search->ways;
+static int read_container(struct reader *reader, struct found *found, int process_fd) {
+    struct ng_sockets_ways ways = reader->search->ways;
     struct stat before, after;
     int fd = openat(process_fd, "ns/net", O_RDONLY | O_CLOEXEC);
     int r;
@@ -97,43 +111,66 @@ static int read_container(struct ng_container_sockets *search, struct found *fou
     if (setns(fd, CLONE_NEWNET) < 0)
         ways = ng_sockets_files(ways);
     close(fd);
-    search->sockets.count = 0;
-    r = ng_sockets_collect(&search->sockets, &ways, process_fd, NULL);
+    reader->sockets.count = 0;
+    r = ng_sockets_collect(&reader->sockets, &ways, process_fd, NULL);
     if (r < 0)
         return r == -ENOMEM ? r : 0;
     /* Of a process that has ended, or left, it is not known whose sockets these are. */
     if (fstatat(process_fd, "ns/net", &after, 0) < 0 || !ng_proc_is_same(&before, &after))
         return 0;
-    return keep(search, found);
+    return keep(reader, found);
 }
 
-static int look_at(struct ng_container_sockets *search, int process_fd) {
-    struct found *found;
-    char cgroup[4096];
+/* It never comes back to this host's network. */
+static void *read_containers(void *context) {
+    struct reader *reader = context;
+    struct ng_container_sockets *search = reader->search;
+    size_t i;
 
-    if (ng_proc_read(process_fd, "cgroup", cgroup, sizeof(cgroup)) <= 0)
-        return 0;
-    found = container_of(search, cgroup);
-    /* The first of its processes is the one that the engine started; a later one may have made
-     * itself another network. */
-    return found && !found->read ? read_container(search, found, process_fd) : 0;
-}
-
-/* It never comes back to this host's network. The monitor of a container, which is in its cgroup,
- * is on that network, too. */
-static void *look_at_all(void *context) {
-    struct ng_container_sockets *search = context;
-
-    search->result = ng_processes_list(search->arena, &search->processes);
-    for (size_t i = 0; search->result == 0 && i < search->processes.count; i++) {
-        const struct ng_process *process = &search->processes.items[i];
-        int fd = process->place == NG_PROCESS_ELSEWHERE ? ng_process_open(process->pid) : -ENOENT;
+    while (reader->result == 0 && (i = search->next++) < search->count) {
+        struct found *found = &search->found[i];
+        int fd = found->pid ? ng_process_open(found->pid) : -ENOENT;
 
         if (fd < 0)
             continue;
-        search->result = look_at(search, fd);
+        reader->result = read_container(reader, found, fd);
         close(fd);
     }
+    return NULL;
+}
+
+/* The first of a container's processes is the one that the engine started; a later one may have
+ * made itself another network. Its monitor, which is in its cgroup, is on this host's. */
+static void find_processes(struct ng_container_sockets *search) {
+    for (size_t i = 0; i < search->processes.count; i++) {
+        const struct ng_process *process = &search->processes.items[i];
+        int fd = process->place == NG_PROCESS_ELSEWHERE ? ng_process_open(process->pid) : -ENOENT;
+        struct found *found;
+        char cgroup[4096];
+
+        if (fd < 0)
+            continue;
+        if (ng_proc_read(fd, "cgroup", cgroup, sizeof(cgroup)) > 0 &&
+            (found = container_of(search, cgroup)) && !found->pid)
+            found->pid = process->pid;
+        close(fd);
+    }
+}
+
+static void *look_at_all(void *context) {
+    struct ng_container_sockets *search = context;
+    struct reader *others = search->readers + 1;
+
+    search->readers[0].result = ng_processes_list(search->arena, &search->processes);
+    if (search->readers[0].result == 0)
+        find_processes(search);
+    for (size_t i = 0; i < READERS - 1; i++)
+        others[i].started = others[i].arena && pthread_create(&others[i].thread, NULL,
+                                                              read_containers, &others[i]) == 0;
+    read_containers(&search->readers[0]);
+    for (size_t i = 0; i < READERS - 1; i++)
+        if (others[i].started)
+            pthread_join(others[i].thread, NULL);
     return NULL;
 }
 
@@ -159,15 +196,22 @@ int ng_container_sockets_begin(const struct ng_engine *engine,
     struct ng_container_sockets *search = arena ? ng_arena_alloc(arena, 1, sizeof(*search)) : NULL;
 
     if (search) {
-        search->arena = search->sockets.arena = arena;
+        search->arena = arena;
         search->ways = ng_sockets_ways();
     }
     if (!search || list_containers(search, engine) < 0) {
         ng_arena_free(arena);
         return -ENOMEM;
     }
+    for (size_t i = 0; i < READERS; i++) {
+        struct reader *reader = &search->readers[i];
+
+        *reader = (struct reader){.search = search, .arena = i ? ng_arena_new() : arena};
+        reader->sockets.arena = reader->arena;
+    }
     if (search->count > 0)
-        search->started = pthread_create(&search->thread, NULL, look_at_all, search) == 0;
+        search->readers[0].started =
+            pthread_create(&search->readers[0].thread, NULL, look_at_all, search) == 0;
     *ret_sockets = search;
     return 0;
 }
@@ -203,18 +247,21 @@ static int copy_processes(struct ng_arena *arena, struct ng_processes from,
 
 int ng_container_sockets_end(struct ng_container_sockets *search, struct ng_arena *arena,
                              struct ng_processes *ret_processes) {
-    int r;
+    int r = 0;
 
     if (!search)
         return 0;
-    if (search->started)
-        pthread_join(search->thread, NULL);
-    r = search->result;
+    if (search->readers[0].started)
+        pthread_join(search->readers[0].thread, NULL);
+    for (size_t i = 0; i < READERS; i++)
+        r = r ? r : search->readers[i].result;
     if (r == 0 && search->processes.count)
         r = copy_processes(arena, search->processes, ret_processes);
     for (size_t i = 0; r == 0 && i < search->count; i++)
         if (search->found[i].read && has_own_network(search->found[i].container))
             r = hand_over(&search->found[i], arena);
+    for (size_t i = 1; i < READERS; i++)
+        ng_arena_free(search->readers[i].arena);
     ng_arena_free(search->arena);
     return r;
 }

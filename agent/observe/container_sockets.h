@@ -10,7 +10,7 @@
 struct ng_container_sockets;
 
 /* Begins to look into every container of the engine that has a network of its own and a process on
- * this host: in a thread of its own, which alone enters other network namespaces. The containers
+ * this host: in threads of its own, which alone enter other network namespaces. The containers
  * have to stay where they are, with their ids; what else is known of them may change. 0 or
  * -ENOMEM. */
 int ng_container_sockets_begin(const struct ng_engine *engine,

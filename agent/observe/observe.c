@@ -334,13 +334,13 @@ static int observe_all(struct observation *observation, const struct ng_observe_
     r = r ? r : observe_engines(observation, options);
     r = r ? r : observe_links(observation);
     r = r ? r : observe_routes(observation);
-    r = end_containers(observation, r);
-    r = r ? r : observe_sockets(observation);
     r = r ? r : observe_nft(observation);
     r = r ? r : observe_bpf(observation);
     observe_settings(world);
     r = r ? r : observe_xtables(observation);
     r = r ? r : observe_ipsets(observation);
+    r = end_containers(observation, r);
+    r = r ? r : observe_sockets(observation);
     if (r < 0)
         return r;
     find_bridges(world);
