@@ -252,8 +252,7 @@ static void what_is_no_event_is_unclear(void **state) {
         "{\"Type\":\"container\",\"Action\":[\"die\"]}",
         "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":7}",
         "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":{}}}",
-        "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"Attributes\":{\"name\":\"\xc3\"}}"
-        "}",
+        "{\"Type\":\"network\",\"Action\":\"create\",\"Actor\":{\"ID\":\"\xc3\"}}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(objects); i++) {
         struct fixture *f = *state;

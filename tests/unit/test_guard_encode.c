@@ -5,6 +5,8 @@
 #include "agent/act/guard_parts.h"
 #include "tests/unit/fixture_guard.h"
 
+#define TO4 NG_GUARD_L4PROTO, NG_GUARD_DADDR4, NG_GUARD_DPORT
+
 static struct ng_arena *arena;
 
 static int make_arena(void **state) {
@@ -58,28 +60,24 @@ static char *words_of(struct ng_nft_dump dump) {
 
 static void test_decodes(void **state) {
     (void)state;
-    static const enum ng_guard_field to4[] = {NG_GUARD_L4PROTO, NG_GUARD_DADDR4, NG_GUARD_DPORT};
     static const struct ng_guard_element elements[] = {
         {.key = {{.number = NG_TCP}, {.number = 0xac110002}, {.number = 80}}}};
     static const struct ng_guard_element ports[] = {
         {.key = {{.number = 80}}, .end = 80, .chain = "rule_r"},
         {.key = {{.number = 81}}, .end = 90, .chain = "rule_r"},
         {.key = {{.number = 60000}}, .end = 65535, .chain = "rule_r"}};
-    static const struct ng_guard_set sets[] = {{.name = "ports",
-                                                .fields = {NG_GUARD_DPORT},
-                                                .n_fields = 1,
-                                                .intervals = true,
-                                                .is_map = true,
-                                                .elements = ports,
-                                                .n_elements = ARRAY_SIZE(ports)},
-                                               {.name = "to4",
-                                                .fields = {to4[0], to4[1], to4[2]},
-                                                .n_fields = 3,
-                                                .elements = elements,
-                                                .n_elements = 1}};
+    static const struct ng_guard_set sets[] = {
+        {.name = "ports",
+         .fields = {NG_GUARD_DPORT},
+         .n_fields = 1,
+         .intervals = true,
+         .is_map = true,
+         .elements = ports,
+         .n_elements = ARRAY_SIZE(ports)},
+        {.name = "to4", .fields = {TO4}, .n_fields = 3, .elements = elements, .n_elements = 1}};
     static const struct ng_guard_test to[] = {
         {.kind = NG_GUARD_TRANSLATED},
-        {.kind = NG_GUARD_IN, .fields = {to4[0], to4[1], to4[2]}, .n_fields = 3, .set = "to4"}};
+        {.kind = NG_GUARD_IN, .fields = {TO4}, .n_fields = 3, .set = "to4"}};
     static const struct ng_guard_test from[] = {
         {.kind = NG_GUARD_IS,
          .fields = {NG_GUARD_IIFNAME},
