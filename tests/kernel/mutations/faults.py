@@ -49,7 +49,7 @@ FAULTS = [
     ("untracked packets are new", FIELD,
      "    if (flow->untracked)\n        return CT_UNTRACKED;\n", ""),
     ("dnat leaves no status", FIELD, "status |= CT_STATUS_DST_NAT;", "status |= 0;"),
-    ("original and reply port are one", FIELD, "flow->translated ? flow->dport : flow->ct_dport",
+    ("original and reply port are one", FIELD, "flow->translated ? flow->nat_dport : flow->ct_dport",
      "flow->ct_dport"),
     ("broadcasts are for the host", FIELD, "return broadcast ? PACKET_BROADCAST_ : PACKET_HOST_;",
      "return broadcast ? PACKET_HOST_ : PACKET_HOST_;"),
