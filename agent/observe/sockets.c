@@ -218,6 +218,20 @@ int ng_sockets_collect(struct ng_sockets *sockets, const struct ng_sockets_ways 
     return r;
 }
 
+int ng_sockets_collect_own(struct ng_sockets *sockets, struct ng_error *error) {
+    const struct ng_sockets_ways ways = ng_sockets_ways();
+    int process_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r;
+
+    if (process_fd < 0) {
+        r = -errno;
+        return ng_error_set(error, r, SOURCE, "cannot open /proc/self: %s", strerror(-r));
+    }
+    r = ng_sockets_collect(sockets, &ways, process_fd, error);
+    close(process_fd);
+    return r;
+}
+
 /* -- who holds them ------------------------------------------------------------------ */
 
 static int attribute(struct ng_sockets *sockets, const struct ng_processes *processes) {
@@ -248,19 +262,12 @@ static int attribute(struct ng_sockets *sockets, const struct ng_processes *proc
 
 int ng_sockets_read(struct ng_world *world, const struct ng_processes *processes,
                     size_t *ret_unsure, struct ng_error *error) {
-    const struct ng_sockets_ways ways = ng_sockets_ways();
     struct ng_sockets sockets = {.arena = world->arena};
     struct ng_listener *listeners;
     size_t unsure = 0;
-    int process_fd, r;
+    int r;
 
-    process_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (process_fd < 0) {
-        r = -errno;
-        return ng_error_set(error, r, SOURCE, "cannot open /proc/self: %s", strerror(-r));
-    }
-    r = ng_sockets_collect(&sockets, &ways, process_fd, error);
-    close(process_fd);
+    r = ng_sockets_collect_own(&sockets, error);
     if (r < 0)
         return r;
 

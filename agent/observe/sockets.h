@@ -61,6 +61,9 @@ struct ng_sockets_ways ng_sockets_files(struct ng_sockets_ways ways);
 int ng_sockets_collect(struct ng_sockets *sockets, const struct ng_sockets_ways *ways,
                        int process_fd, struct ng_error *error) _must_check_;
 
+/* The same of this thread's network namespace. */
+int ng_sockets_collect_own(struct ng_sockets *sockets, struct ng_error *error) _must_check_;
+
 /* Appends the sockets that a message of sock_diag for protocol `proto` tells of; nothing for
  * one that takes nothing from outside. -EBADMSG, -ENOMEM. */
 int ng_sockets_decode(struct ng_sockets *sockets, uint8_t proto,

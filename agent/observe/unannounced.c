@@ -2,11 +2,9 @@
 #include "agent/observe/unannounced.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/observe/netlink.h"
 #include "agent/observe/sockets.h"
@@ -52,17 +50,10 @@ static bool closes(const struct ng_guard *guard, uint16_t port) {
 static int add_sockets(const struct ng_guard *guard, uint16_t client_lo, uint16_t client_hi,
                        uint64_t *digest, struct ng_error *error) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    const struct ng_sockets_ways ways = ng_sockets_ways();
     struct ng_sockets sockets = {.arena = arena};
     if (!arena)
         return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
-    int process_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (process_fd < 0) {
-        int r = -errno;
-        return ng_error_set(error, r, SOURCE, "cannot open /proc/self: %s", strerror(-r));
-    }
-    int r = ng_sockets_collect(&sockets, &ways, process_fd, error);
-    close(process_fd);
+    int r = ng_sockets_collect_own(&sockets, error);
     for (size_t i = 0; r == 0 && i < sockets.count; i++) {
         const struct ng_listener *listener = &sockets.items[i].listener;
         if (listener->proto != NG_UDP || listener->port < client_lo || listener->port > client_hi ||

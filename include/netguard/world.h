@@ -331,6 +331,12 @@ struct ng_world {
 
 const struct ng_link *ng_link_named(const struct ng_world *world, const char *name);
 
+/* Is any engine's network on the bridge of this name? */
+bool ng_is_engine_bridge(const struct ng_world *world, const char *name);
+
+/* Its address of one family; family 0: none. */
+struct ng_addr ng_endpoint_addr(const struct ng_endpoint *endpoint, uint8_t family);
+
 /* Is it known to be held by a process of this name? */
 bool ng_listener_is_of(const struct ng_listener *listener, const char *process);
 

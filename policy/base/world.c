@@ -24,6 +24,20 @@ const struct ng_link *ng_link_named(const struct ng_world *world, const char *na
     return NULL;
 }
 
+bool ng_is_engine_bridge(const struct ng_world *world, const char *name) {
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_networks; k++) {
+            const char *bridge = world->engines[i].networks[k].bridge;
+            if (bridge && strcmp(bridge, name) == 0)
+                return true;
+        }
+    return false;
+}
+
+struct ng_addr ng_endpoint_addr(const struct ng_endpoint *endpoint, uint8_t family) {
+    return family == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
+}
+
 bool ng_listener_is_of(const struct ng_listener *listener, const char *process) {
     return listener->process && strcmp(listener->process, process) == 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/guard/parts.h"
-
-#include <string.h>
+#include "policy/judge/parts.h"
 
 /* What is closed to a zone before anything is known of a container: each port that a rule names
  * which denies and blocks, whatever containers the rule is about. */
@@ -13,12 +12,7 @@ enum {
 };
 
 bool ng_guard_closes(const struct ng_rule_policy *rule, const char *zone) {
-    if (rule->allow || rule->action != NG_BLOCK)
-        return false;
-    for (size_t i = 0; i < rule->from.count; i++)
-        if (strcmp(rule->from.items[i], zone) == 0)
-            return true;
-    return false;
+    return !rule->allow && rule->action == NG_BLOCK && ng_rule_is_from(rule, zone);
 }
 
 /* Of several rules the first is told of. */

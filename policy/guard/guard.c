@@ -332,9 +332,8 @@ static void add_zone_sets(struct maker *maker, struct zone *zone) {
 
 static bool is_judged(const struct ng_policy *policy, const char *zone) {
     for (size_t i = 0; i < policy->n_rules; i++)
-        for (size_t k = 0; blocks(&policy->rules[i]) && k < policy->rules[i].from.count; k++)
-            if (strcmp(policy->rules[i].from.items[k], zone) == 0)
-                return true;
+        if (ng_guard_closes(&policy->rules[i], zone))
+            return true;
     return strcmp(zone, NG_ZONE_PUBLIC) == 0 && policy->default_action == NG_BLOCK;
 }
 
@@ -500,16 +499,6 @@ static bool is_named_by_engine(const char *name) {
             strlen(name) == strlen("br-") + ID_LEN);
 }
 
-static bool is_of_engine(const struct ng_world *world, const char *name) {
-    for (size_t i = 0; i < world->n_engines; i++)
-        for (size_t k = 0; k < world->engines[i].n_networks; k++) {
-            const char *bridge = world->engines[i].networks[k].bridge;
-            if (bridge && strcmp(bridge, name) == 0)
-                return true;
-        }
-    return false;
-}
-
 /* nft cannot read every name that an interface may have, and whoever saves the ruleset must be able
  * to load it again. */
 static bool can_be_named(const char *name) {
@@ -538,8 +527,8 @@ static void list_bridges(struct maker *maker, struct list *engines, struct list 
         }
         if (ng_leads_to_containers(world, link))
             ng_guard_add(maker, engines, element);
-        else if (bridge && !is_of_engine(world, link->name) && !is_named_by_engine(link->name) &&
-                 has_ports(world, link))
+        else if (bridge && !ng_is_engine_bridge(world, link->name) &&
+                 !is_named_by_engine(link->name) && has_ports(world, link))
             ng_guard_add(maker, others, element);
     }
 }

@@ -33,10 +33,6 @@ static struct list *of_proto(struct list *const lists[static PROTOS], uint8_t pr
     return NULL;
 }
 
-static struct ng_addr addr_on(const struct ng_endpoint *endpoint, uint8_t family) {
-    return family == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
-}
-
 /* -- containers ---------------------------------------------------------------------- */
 
 static void open_published(struct maker *maker, struct zone *zone,
@@ -68,7 +64,7 @@ static void open_container(struct maker *maker, struct zone *zone,
                            const struct ng_exposure *exposure) {
     const struct ng_container *container = exposure->container;
     for (size_t i = 0; i < container->n_endpoints; i++) {
-        struct ng_addr addr = addr_on(&container->endpoints[i], exposure->family);
+        struct ng_addr addr = ng_endpoint_addr(&container->endpoints[i], exposure->family);
         if (!addr.family)
             continue;
         if (exposure->kind == NG_KIND_PUBLISHED)

@@ -29,8 +29,7 @@ struct tally {
 
 static bool has_addr(const struct ng_container *container, uint8_t family, ng_u128 addr) {
     for (size_t i = 0; i < container->n_endpoints; i++) {
-        struct ng_addr own =
-            family == NG_IP4 ? container->endpoints[i].addr4 : container->endpoints[i].addr6;
+        struct ng_addr own = ng_endpoint_addr(&container->endpoints[i], family);
         if (own.family && own.value == addr)
             return true;
     }

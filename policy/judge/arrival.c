@@ -16,16 +16,6 @@ static bool has_uplink(const struct ng_world *world, const struct ng_link *bridg
     return false;
 }
 
-static bool is_engine_bridge(const struct ng_world *world, const char *name) {
-    for (size_t i = 0; i < world->n_engines; i++)
-        for (size_t k = 0; k < world->engines[i].n_networks; k++) {
-            const char *bridge = world->engines[i].networks[k].bridge;
-            if (bridge && strcmp(bridge, name) == 0)
-                return true;
-        }
-    return false;
-}
-
 /* IP sees the bridge or bond, not its ports; but the members of a VRF. */
 static bool sees_packets(const struct ng_world *world, const struct ng_link *link) {
     const struct ng_link *master = link->master ? ng_link_find(world, link->master) : NULL;
@@ -35,7 +25,7 @@ static bool sees_packets(const struct ng_world *world, const struct ng_link *lin
 
 /* An engine's network may sit on a bridge that leads outside: who comes in there is anybody. */
 bool ng_leads_to_containers(const struct ng_world *world, const struct ng_link *link) {
-    return is_engine_bridge(world, link->name) && !has_uplink(world, link);
+    return ng_is_engine_bridge(world, link->name) && !has_uplink(world, link);
 }
 
 bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link) {
@@ -58,9 +48,8 @@ bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *expo
  * multiplies the questions by the number of networks. */
 static bool policy_names_containers(const struct ng_policy *policy) {
     for (size_t i = 0; i < policy->n_rules; i++)
-        for (size_t k = 0; k < policy->rules[i].from.count; k++)
-            if (strcmp(policy->rules[i].from.items[k], NG_ZONE_CONTAINERS) == 0)
-                return true;
+        if (ng_rule_is_from(&policy->rules[i], NG_ZONE_CONTAINERS))
+            return true;
     return false;
 }
 

@@ -10,15 +10,11 @@
 
 /* -- ports --------------------------------------------------------------------------- */
 
-static struct ng_addr addr_on(const struct ng_endpoint *endpoint, uint8_t family) {
-    return family == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
-}
-
 /* At any address of the container that is of this family. */
 static bool listens(const struct ng_container *container, const struct ng_listener *listener,
                     uint8_t family) {
     for (size_t i = 0; i < container->n_endpoints; i++) {
-        struct ng_addr own = addr_on(&container->endpoints[i], family);
+        struct ng_addr own = ng_endpoint_addr(&container->endpoints[i], family);
         if (own.family && ng_listener_takes(listener, family, listener->proto, own.value,
                                             listener->port, listener->link))
             return true;
@@ -59,7 +55,7 @@ int ng_known_ports(struct ng_arena *arena, const struct ng_container *container,
 bool ng_is_endpoint(const struct ng_engine *engine, const struct ng_endpoint *endpoint,
                     uint8_t family, bool on_lan) {
     const struct ng_network *network = ng_network_of(engine, endpoint);
-    if (!addr_on(endpoint, family).family)
+    if (!ng_endpoint_addr(endpoint, family).family)
         return false;
     if (on_lan)
         return network && ng_network_is_on_lan(network);
@@ -85,7 +81,7 @@ int ng_direct_destinations(const struct ng_world *world, const struct ng_exposur
         return -ENOMEM;
     for (size_t i = 0; engine && i < container->n_endpoints; i++)
         if (ng_is_endpoint(engine, &container->endpoints[i], exposure->family, false))
-            addrs[n++] = addr_on(&container->endpoints[i], exposure->family).value;
+            addrs[n++] = ng_endpoint_addr(&container->endpoints[i], exposure->family).value;
     *ret_addrs = addrs;
     *ret_count = n;
     return 0;
@@ -113,7 +109,7 @@ static int add_container(struct judgement *judgement, const struct ng_engine *en
         .kind = on_lan ? NG_KIND_L2 : NG_KIND_DIRECT,
         .family = family,
         .container = container,
-        .container_addr = addr_on(endpoint, family),
+        .container_addr = ng_endpoint_addr(endpoint, family),
     };
     if (on_lan) {
         const char *parent = ng_network_of(engine, endpoint)->parent;

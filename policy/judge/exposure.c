@@ -59,7 +59,7 @@ static struct ng_addr container_addr(const struct ng_engine *engine,
         for (unsigned other = 0; other < 2; other++) {
             const struct ng_endpoint *endpoint = &container->endpoints[i];
             uint8_t own = (family == NG_IP4) != other ? NG_IP4 : NG_IP6;
-            struct ng_addr addr = own == NG_IP4 ? endpoint->addr4 : endpoint->addr6;
+            struct ng_addr addr = ng_endpoint_addr(endpoint, own);
             unsigned fits =
                 addr.family ? 1 + 2 * !other + 4 * ng_is_endpoint(engine, endpoint, own, false) : 0;
             if (fits > best) {

@@ -50,7 +50,7 @@ static const struct ng_port_match *ports_match(const struct ng_rule_policy *rule
     return container ? container : host;
 }
 
-static bool zone_listed(const struct ng_rule_policy *rule, const char *zone) {
+bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone) {
     for (size_t i = 0; i < rule->from.count; i++)
         if (strcmp(rule->from.items[i], zone) == 0)
             return true;
@@ -72,7 +72,7 @@ static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy
     for (size_t i = 0; i < policy->n_rules; i++) {
         const struct ng_rule_policy *rule = &policy->rules[i];
         const struct ng_port_match *port = ports_match(rule, exposure);
-        if (port && zone_listed(rule, zone) && target_matches(rule, exposure)) {
+        if (port && ng_rule_is_from(rule, zone) && target_matches(rule, exposure)) {
             *ret_port = port;
             return rule;
         }

@@ -96,6 +96,8 @@ const char *ng_finding_fix(const struct judgement *judgement, const struct offen
 
 /* findings.c: the table that the guard owns. */
 #define NG_GUARD_TABLE "inet netguard"
+/* Does the rule speak of who comes from this zone? */
+bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone);
 /* Does a rule, or the default, object to this zone's reach? Fills in rule and port. */
 bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
                        const char *zone, struct offence *ret_offence);

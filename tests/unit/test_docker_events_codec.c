@@ -3,7 +3,7 @@
 /* The event stream as engines write it (tests/unit/data/docker), wherever it is cut, and as nobody
  * should. */
 
-#include "agent/observe/docker_events_codec.h"
+#include "tests/unit/fixture_events.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -18,24 +18,6 @@
     "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"c1\","                       \
     "\"Attributes\":{\"image\":\"lab\",\"name\":\"web\"}}}\n"
 #define TELLS_WEB "container start web c1 \n"
-
-static const char *const kinds[] = {
-    [NG_DOCKER_EVENT_UNCLEAR] = "unclear",
-    [NG_DOCKER_EVENT_CONTAINER_CREATE] = "container create",
-    [NG_DOCKER_EVENT_CONTAINER_START] = "container start",
-    [NG_DOCKER_EVENT_CONTAINER_DIE] = "container die",
-    [NG_DOCKER_EVENT_CONTAINER_DESTROY] = "container destroy",
-    [NG_DOCKER_EVENT_CONTAINER_RENAME] = "container rename",
-    [NG_DOCKER_EVENT_CONTAINER_UPDATE] = "container update",
-    [NG_DOCKER_EVENT_NETWORK_CREATE] = "network create",
-    [NG_DOCKER_EVENT_NETWORK_CONNECT] = "network connect",
-    [NG_DOCKER_EVENT_NETWORK_DISCONNECT] = "network disconnect",
-    [NG_DOCKER_EVENT_NETWORK_UPDATE] = "network update",
-    [NG_DOCKER_EVENT_NETWORK_DESTROY] = "network destroy",
-    [NG_DOCKER_EVENT_SERVICE] = "service",
-    [NG_DOCKER_EVENT_NODE] = "node",
-    [NG_DOCKER_EVENT_RELOAD] = "reload",
-};
 
 struct fixture {
     struct ng_docker_stream *stream;
@@ -73,7 +55,7 @@ static int feed_bytes(struct fixture *f, const char *bytes, size_t len_bytes) {
     ng_docker_stream_feed(f->stream, copy, len_bytes);
     while ((r = ng_docker_stream_next(f->stream, &event, &f->error)) > 0) {
         size_t len = strlen(f->told);
-        snprintf(f->told + len, sizeof(f->told) - len, "%s %s %.4s %.4s\n", kinds[event.kind],
+        snprintf(f->told + len, sizeof(f->told) - len, "%s %s %.4s %.4s\n", event_words[event.kind],
                  event.name, event.id, event.container);
     }
     free(copy);
