@@ -160,11 +160,8 @@ static void tell(struct manager *manager) {
 
 /* -- the guard ----------------------------------------------------------------------- */
 
-/* Of a listener that was not seen it is not known that it is this machine's own: what would close
- * too much for want of knowledge is not installed. */
 static int check_sight(const struct ng_view *view, struct ng_error *error) {
-    const struct ng_world *world = view->world;
-    if (world->listeners_read && world->links_read && world->nft.read)
+    if (ng_view_suffices(view))
         return 0;
     return ng_error_set(error, -ENODATA, "guard",
                         "sockets, links or rules of this host could not be read (netguard check "

@@ -58,19 +58,27 @@ static bool have_told(const struct ng_world *world, const struct ng_observe_opti
     return !where->without_engines;
 }
 
+int ng_view_conclude(struct ng_view *view, unsigned armed_s, struct ng_error *error) {
+    int r = ng_judge(view->world, view->ruleset, view->law->policy, &view->result, error);
+    if (r < 0)
+        return r;
+    view->arena = ng_arena_new();
+    r = view->arena ? ng_guard_make(view->result, armed_s, view->arena, &view->guard) : -ENOMEM;
+    return r < 0 ? ng_error_set(error, r, SOURCE, "out of memory") : 0;
+}
+
+bool ng_view_suffices(const struct ng_view *view) {
+    return view->world->listeners_read && view->world->links_read && view->world->nft.read;
+}
+
 int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
                  struct ng_error *error) {
     const uint64_t begin_us = now_us();
-    view->arena = ng_arena_new();
-    if (!view->arena)
-        return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
     int r = ng_observe(where, &view->world, error);
     if (r == 0)
         r = ng_ruleset_of(view->world, &view->ruleset, error);
     if (r == 0)
-        r = ng_judge(view->world, view->ruleset, view->law->policy, &view->result, error);
-    if (r == 0 && (r = ng_guard_make(view->result, 0, view->arena, &view->guard)) < 0)
-        ng_error_set(error, r, SOURCE, "out of memory");
+        r = ng_view_conclude(view, 0, error);
     if (r < 0)
         return r;
     view->engines_told = have_told(view->world, where);

@@ -26,16 +26,13 @@ static enum ng_exit check_session(const struct ng_enforcement *enforcement,
     return NG_EXIT_USAGE;
 }
 
-/* What would close too much for want of knowledge is not installed: of a listener that cannot be
- * seen it is not known that it is the machine's own. */
 static enum ng_exit check(const struct ng_options *options,
                           const struct ng_enforcement *enforcement, struct ng_error *error) {
-    if (enforcement->policy->mode != NG_ENFORCE)
+    if (enforcement->law->policy->mode != NG_ENFORCE)
         return refuse(error, NG_EXIT_USAGE,
                       "the policy's mode is monitor, which installs nothing: say `mode: enforce` "
                       "in it; `netguard plan` shows what that would do");
-    if (!enforcement->world->listeners_read || !enforcement->world->links_read ||
-        !enforcement->world->nft.read)
+    if (!ng_view_suffices(enforcement->view))
         return refuse(error, NG_EXIT_INCOMPLETE,
                       "sockets, links or rules of this host could not be read (netguard check "
                       "tells why): run as root");
@@ -53,8 +50,8 @@ static enum ng_exit apply(const struct ng_options *options, struct ng_enforcemen
     if (status != NG_EXIT_CLEAN)
         return status;
     if (!options->dry_run && (ng_guard_table_open(-1, &table, error) < 0 ||
-                              ng_guard_table_install(table, &enforcement->guard, NG_GUARD_UNOWNED,
-                                                     &n_changes, error) < 0))
+                              ng_guard_table_install(table, &enforcement->view->guard,
+                                                     NG_GUARD_UNOWNED, &n_changes, error) < 0))
         return NG_EXIT_INCOMPLETE;
     ng_print_effects(stdout, "", enforcement->effects, enforcement->n_effects);
     if (options->dry_run)

@@ -15,54 +15,46 @@ static enum ng_exit no_memory(struct ng_error *error) {
 /* The same world with the guard in its ruleset: what it comes to is for the reach engine to say,
  * as it says what is. */
 static enum ng_exit predict(struct ng_enforcement *enforcement, struct ng_error *error) {
-    struct ng_world *world = ng_arena_alloc(enforcement->arena, 1, sizeof(*world));
+    const struct ng_view *view = enforcement->view;
+    struct ng_world *world = ng_arena_alloc(view->arena, 1, sizeof(*world));
 
     if (!world)
         return no_memory(error);
-    *world = *enforcement->world;
-    if (world->nft.read && ng_guard_predict(&enforcement->world->nft, &enforcement->guard,
-                                            enforcement->arena, &world->nft) < 0)
+    *world = *view->world;
+    if (world->nft.read &&
+        ng_guard_predict(&view->world->nft, &view->guard, view->arena, &world->nft) < 0)
         return no_memory(error);
     enforcement->then_world = world;
     if (ng_ruleset_decode(world, &enforcement->then_ruleset, error) < 0 ||
-        ng_judge(world, enforcement->then_ruleset, enforcement->policy, &enforcement->then_result,
+        ng_judge(world, enforcement->then_ruleset, view->law->policy, &enforcement->then_result,
                  error) < 0)
         return NG_EXIT_INCOMPLETE;
-    if (ng_guard_effects(enforcement->result, enforcement->then_result, enforcement->arena,
-                         &enforcement->effects, &enforcement->n_effects) < 0)
+    if (ng_guard_effects(view->result, enforcement->then_result, view->arena, &enforcement->effects,
+                         &enforcement->n_effects) < 0)
         return no_memory(error);
     return NG_EXIT_CLEAN;
 }
 
 enum ng_exit ng_enforcement_make(const struct ng_options *options,
                                  struct ng_enforcement *enforcement, struct ng_error *error) {
-    enforcement->arena = ng_arena_new();
-    if (!enforcement->arena)
-        return no_memory(error);
-    if (ng_policy_files_read(options->policy, NG_POLICY_DIRECTORY, &enforcement->files, error) <
-            0 ||
-        ng_policy_parse(enforcement->files->texts, enforcement->files->count, &enforcement->policy,
-                        error) < 0)
+    struct ng_view *view;
+
+    if (ng_law_read(options->policy, &enforcement->law, error) < 0)
         return NG_EXIT_USAGE;
-    if (ng_load(options, &enforcement->world, &enforcement->ruleset, error) < 0 ||
-        ng_judge(enforcement->world, enforcement->ruleset, enforcement->policy,
-                 &enforcement->result, error) < 0)
-        return NG_EXIT_INCOMPLETE;
-    if (ng_guard_make(enforcement->result, options->for_s, enforcement->arena,
-                      &enforcement->guard) < 0)
+    view = enforcement->view = ng_view_new(enforcement->law);
+    if (!view)
         return no_memory(error);
+    if (ng_load(options, &view->world, &view->ruleset, error) < 0 ||
+        ng_view_conclude(view, options->for_s, error) < 0)
+        return NG_EXIT_INCOMPLETE;
     return predict(enforcement, error);
 }
 
 void ng_enforcement_free(struct ng_enforcement *enforcement) {
     ng_result_free(enforcement->then_result);
     ng_ruleset_free(enforcement->then_ruleset);
-    ng_result_free(enforcement->result);
-    ng_ruleset_free(enforcement->ruleset);
-    ng_world_free(enforcement->world);
-    ng_policy_free(enforcement->policy);
-    ng_policy_files_free(enforcement->files);
-    ng_arena_free(enforcement->arena);
+    ng_view_free(enforcement->view);
+    ng_law_unref(enforcement->law);
 }
 
 bool ng_enforcement_locks_out(const struct ng_enforcement *enforcement,

@@ -2,22 +2,17 @@
 #ifndef NETGUARD_COMMAND_ENFORCEMENT_H
 #define NETGUARD_COMMAND_ENFORCEMENT_H
 
-/* What plan, apply and the daemon share: the policy, what is observed, the table that follows from
+/* What plan and apply share: the policy, what is observed, the table that follows from
  * both, and what that would come to. */
 
 #include "agent/act/guard_table.h"
 #include "agent/act/session.h"
 #include "agent/command/command.h"
-#include "agent/policy_files.h"
+#include "agent/view.h"
 
 struct ng_enforcement {
-    struct ng_arena *arena; /* of the guard and the effects */
-    struct ng_policy_files *files;
-    struct ng_policy *policy;
-    struct ng_world *world;
-    struct ng_ruleset *ruleset;
-    struct ng_result *result; /* as it is */
-    struct ng_guard guard;
+    struct ng_law *law;
+    struct ng_view *view; /* as it is, and the guard; its arena is that of the effects, too */
     /* With the guard in force: */
     struct ng_world *then_world;
     struct ng_ruleset *then_ruleset;

@@ -10,11 +10,12 @@ static int compare(const struct ng_enforcement *enforcement, struct ng_plan *pla
                    struct ng_error *error) {
     struct ng_guard_installed installed;
     struct ng_guard_change *changes;
-    int r = ng_guard_installed_in(&enforcement->world->nft, enforcement->arena, &installed, error);
+    int r = ng_guard_installed_in(&enforcement->view->world->nft, enforcement->view->arena,
+                                  &installed, error);
 
     if (r < 0)
         return r;
-    r = ng_guard_compare(plan->guard, &installed, false, enforcement->arena, &changes,
+    r = ng_guard_compare(plan->guard, &installed, false, enforcement->view->arena, &changes,
                          &plan->n_changes);
     if (r < 0)
         return ng_error_set(error, r, "", "out of memory");
@@ -38,12 +39,12 @@ static enum ng_exit plan(const struct ng_options *options, struct ng_enforcement
     if (status != NG_EXIT_CLEAN)
         return status;
     struct ng_plan plan = {
-        .policy = enforcement->policy,
-        .guard = &enforcement->guard,
+        .policy = enforcement->law->policy,
+        .guard = &enforcement->view->guard,
         .effects = enforcement->effects,
         .n_effects = enforcement->n_effects,
-        .gaps = enforcement->result->gaps,
-        .n_gaps = enforcement->result->n_gaps,
+        .gaps = enforcement->view->result->gaps,
+        .n_gaps = enforcement->view->result->n_gaps,
     };
 
     if (!options->snapshot && compare(enforcement, &plan, error) < 0)
@@ -54,7 +55,7 @@ static enum ng_exit plan(const struct ng_options *options, struct ng_enforcement
     }
     if (options->format != NG_FORMAT_TABLE)
         ng_diagnose_gaps(plan.gaps, plan.n_gaps);
-    return enforcement->result->complete ? NG_EXIT_CLEAN : NG_EXIT_INCOMPLETE;
+    return enforcement->view->result->complete ? NG_EXIT_CLEAN : NG_EXIT_INCOMPLETE;
 }
 
 enum ng_exit ng_command_plan(const struct ng_options *options) {
