@@ -18,6 +18,7 @@ what it says:
 Needs root, iproute2, nftables and iptables-nft. Prints TAP.
 """
 import bisect
+import functools
 import glob
 import ipaddress
 import json
@@ -114,8 +115,10 @@ def around(intervals):
         yield from (low - 1, low, high, high + 1)
 
 
+@functools.cache
 def named_intervals(text, family):
     """What a ruleset names as an address, prefix or range."""
+    found = []
     for word in re.split(r"[\s,{}]+", text):
         try:
             if "-" in word:
@@ -126,7 +129,8 @@ def named_intervals(text, family):
         except ValueError:
             continue
         if low.version == high.version == family:
-            yield int(low), int(high)
+            found.append((int(low), int(high)))
+    return found
 
 
 def candidates(text, family, reach, most):
@@ -220,6 +224,7 @@ class Question:
                       for port in (ports if src in self.fully else [SOURCE_PORT])]
         self.arrived = {}
 
+    @functools.cached_property
     def destinations(self):
         host, _ = place_of(self.exposure)
         if int(address(host)):
@@ -229,10 +234,10 @@ class Question:
         return own + ([link_local(names.index(self.uplink))] if self.family == 6 else [])
 
     def probes(self):
+        _, port = place_of(self.exposure)
         for src, sport in self.asked:
-            for dst in self.destinations():
-                yield (self.uplink, src, dst, self.exposure["proto"], sport,
-                       place_of(self.exposure)[1])
+            for dst in self.destinations:
+                yield (self.uplink, src, dst, self.exposure["proto"], sport, port)
 
     def note(self, arrived):
         for probe in self.probes():

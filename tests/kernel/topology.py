@@ -10,6 +10,7 @@ socket behind the host's input hooks and on the far end of each container's veth
 the machine itself is ever read or written: every command runs in a namespace by its name.
 """
 import ctypes
+import functools
 import ipaddress
 import json
 import os
@@ -34,9 +35,11 @@ PROTOS = {"tcp": TCP, "udp": UDP}
 PREFIX = f"netguard-kernel-{os.getpid()}-"
 PROBE_WORD = 0x6E670000  # upper half of what each probe carries
 
-address = ipaddress.ip_address
+# Reading the same few thousand addresses again and again took most of a test's time.
+address = functools.lru_cache(1 << 16)(ipaddress.ip_address)
 
 
+@functools.lru_cache(1 << 16)
 def family_of(text):
     return address(text).version
 
