@@ -48,6 +48,11 @@ uint8_t ng_attribute_u8(const struct nlattr *attr, uint8_t absent) {
                                                                      : absent;
 }
 
+uint16_t ng_attribute_u16(const struct nlattr *attr, uint16_t absent) {
+    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint16_t) ? mnl_attr_get_u16(attr)
+                                                                      : absent;
+}
+
 uint32_t ng_attribute_u32(const struct nlattr *attr, uint32_t absent) {
     return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr)
                                                                       : absent;
@@ -57,6 +62,14 @@ int ng_attributes_check(const struct nlattr *list) {
     const struct nlattr *none[1];
 
     return ng_attributes_in(list, none, 0);
+}
+
+uint16_t ng_attribute_be16(const struct nlattr *attribute, uint16_t absent) {
+    uint16_t value;
+    if (!attribute || mnl_attr_get_payload_len(attribute) != sizeof(value))
+        return absent;
+    memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
+    return be16toh(value);
 }
 
 uint32_t ng_attribute_be32(const struct nlattr *attribute, uint32_t absent) {

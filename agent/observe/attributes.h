@@ -26,9 +26,11 @@ int ng_attributes_check(const struct nlattr *list) _must_check_;
 
 /* The value, or `absent` when there is no such attribute or it is too short for one. */
 uint8_t ng_attribute_u8(const struct nlattr *attr, uint8_t absent);
+uint16_t ng_attribute_u16(const struct nlattr *attr, uint16_t absent);
 uint32_t ng_attribute_u32(const struct nlattr *attr, uint32_t absent);
 
 /* The same for numbers in network order, as all of nf_tables are, of exactly that width. */
+uint16_t ng_attribute_be16(const struct nlattr *attribute, uint16_t absent);
 uint32_t ng_attribute_be32(const struct nlattr *attribute, uint32_t absent);
 uint64_t ng_attribute_be64(const struct nlattr *attribute, uint64_t absent);
 

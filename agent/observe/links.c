@@ -13,6 +13,7 @@
 
 #include "agent/observe/netlink.h"
 #include "agent/observe/proc.h"
+#include "agent/observe/wireguard.h"
 
 #define SOURCE "links"
 
@@ -125,6 +126,38 @@ static int decode_kind(const struct nlattr *const info[], const struct ng_links_
     return r;
 }
 
+/* Tunnels over UDP and the attributes of their data: the port, what says that they take packets of
+ * both families (true, or a flag), and what says that they take those of IPv6 and not of IPv4. */
+static const struct {
+    const char *kind;
+    uint16_t port, both, six[2];
+} tunnels[] = {
+    {"vxlan", IFLA_VXLAN_PORT, IFLA_VXLAN_COLLECT_METADATA, {IFLA_VXLAN_GROUP6, IFLA_VXLAN_LOCAL6}},
+    {"geneve", IFLA_GENEVE_PORT, IFLA_GENEVE_COLLECT_METADATA, {IFLA_GENEVE_REMOTE6}},
+    {"bareudp", IFLA_BAREUDP_PORT, IFLA_BAREUDP_UNSPEC, {IFLA_BAREUDP_PORT}}, /* both by one */
+};
+
+/* `info`: as above. */
+static int decode_tunnel(const struct nlattr *const info[], struct ng_link *link) {
+    const struct nlattr *attrs[IFLA_VXLAN_COLLECT_METADATA + 1] = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tunnels); i++) {
+        if (!info[IFLA_INFO_DATA] || !is_kind(info[IFLA_INFO_KIND], tunnels[i].kind))
+            continue;
+        r = ng_attributes_in(info[IFLA_INFO_DATA], attrs, IFLA_VXLAN_COLLECT_METADATA);
+
+        const struct nlattr *told = attrs[tunnels[i].both];
+        uint16_t port = ng_attribute_be16(attrs[tunnels[i].port], 0);
+        bool both = ng_attribute_u8(told, told != NULL);
+        bool six = attrs[tunnels[i].six[0]] || attrs[tunnels[i].six[1]];
+
+        link->udp_port4 = both || !six ? port : 0;
+        link->udp_port6 = both || six ? port : 0;
+    }
+    return r;
+}
+
 /* The link that `attrs` name as the one below; not the other end of a pair, nor one that is in
  * another namespace, where the number means something else. */
 static uint32_t decode_lower(const struct nlattr *const attrs[], const struct nlattr *kind,
@@ -165,6 +198,9 @@ int ng_links_decode_link(struct ng_arena *arena, const struct nlmsghdr *message,
         r = decode_xdp(attrs[IFLA_XDP], &link.xdp);
     if (r == 0)
         r = decode_kind(info, all, &link);
+    /* The socket of one that has come from another namespace has stayed there. */
+    if (r == 0 && !attrs[IFLA_LINK_NETNSID])
+        r = decode_tunnel(info, &link);
     if (r < 0)
         return r;
     if (!attrs[IFLA_IFNAME] || header->ifi_index <= 0)
@@ -359,6 +395,8 @@ static int attempt(void *context, struct ng_error *error) {
         r = ng_netlink_open(NETLINK_ROUTE, SOURCE, &netlink, error);
     if (r == 0)
         r = dump_links(netlink, reading, error);
+    if (r == 0)
+        r = ng_wireguard_read_ports(reading->links, reading->n_links, error);
     if (r == 0)
         r = dump_addresses(netlink, reading, error);
     return r;

@@ -67,6 +67,11 @@ int ng_netlink_open(int bus, const char *source, struct ng_netlink **ret_netlink
     return 0;
 }
 
+void ng_netlink_wipe(struct ng_netlink *netlink) {
+    if (netlink->scratch.bytes)
+        explicit_bzero(netlink->scratch.bytes, netlink->scratch.capacity_bytes);
+}
+
 void ng_netlink_close(struct ng_netlink *netlink) {
     if (!netlink)
         return;

@@ -30,6 +30,9 @@ typedef int ng_netlink_each(const struct nlmsghdr *message, void *context);
 int ng_netlink_open(int bus, const char *source, struct ng_netlink **ret_netlink,
                     struct ng_error *error) _must_check_;
 void ng_netlink_close(struct ng_netlink *netlink);
+
+/* Overwrites what dumps and questions have received: for answers with secrets in them. */
+void ng_netlink_wipe(struct ng_netlink *netlink);
 void ng_netlink_closep(struct ng_netlink **netlink);
 
 /* Sends `request` as a dump or as a question with a single answer (its flags and sequence

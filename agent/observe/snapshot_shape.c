@@ -126,6 +126,13 @@ static const struct ng_snapshot_field gap_fields[] = {
 };
 static const struct ng_snapshot_shape gap = SHAPE(ng_gap, gap_fields, NULL);
 
+static const struct ng_snapshot_field warning_fields[] = {
+    FIELD(ng_warning, source, STRING),
+    FIELD(ng_warning, text, STRING),
+    {0},
+};
+static const struct ng_snapshot_shape warning = SHAPE(ng_warning, warning_fields, NULL);
+
 static const struct ng_snapshot_field endpoint_fields[] = {
     FIELD(ng_endpoint, network, STRING),
     FIELD(ng_endpoint, network_id, STRING),
@@ -244,6 +251,12 @@ static const struct ng_snapshot_field registry_fields[] = {
 };
 static const struct ng_snapshot_shape registry = SHAPE(ng_registry, registry_fields, NULL);
 
+static const struct ng_snapshot_field peer_fields[] = {
+    {.name = "addr", .kind = NG_SNAPSHOT_ADDR, .offset = 0},
+    {0},
+};
+static const struct ng_snapshot_shape peer = SHAPE(ng_addr, peer_fields, NULL);
+
 static const struct ng_snapshot_field engine_fields[] = {
     FIELD(ng_engine, endpoint, STRING),
     FIELD(ng_engine, version, STRING),
@@ -256,6 +269,7 @@ static const struct ng_snapshot_field engine_fields[] = {
     LATER(ng_engine, manager, BOOL),
     LATER(ng_engine, node_addr, ADDR_OR_NULL),
     LATER(ng_engine, data_path_port, U16),
+    LATER_LIST(ng_engine, peers, peer),
     LATER(ng_engine, userns, BOOL),
     LIST(ng_engine, containers, container),
     LIST(ng_engine, networks, network),
@@ -272,6 +286,8 @@ static const struct ng_snapshot_field link_fields[] = {
     FIELD(ng_link, master, U32),
     FIELD(ng_link, kind, STRING),
     FIELD(ng_link, type, U16),
+    LATER(ng_link, udp_port4, U16),
+    LATER(ng_link, udp_port6, U16),
     FIELD(ng_link, up, BOOL),
     FIELD(ng_link, loopback, BOOL),
     LATER(ng_link, lower, U32),
@@ -375,6 +391,7 @@ static const struct ng_snapshot_field world_fields[] = {
     FIELD(ng_world, host, STRING),
     {.name = "time", .kind = NG_SNAPSHOT_TIME, .offset = offsetof(struct ng_world, time_s)},
     LIST(ng_world, gaps, gap),
+    LATER_LIST(ng_world, warnings, warning),
     FIELD(ng_world, no_engine, STRING_OR_NULL),
     LIST(ng_world, engines, engine),
     FIELD(ng_world, links_read, BOOL),

@@ -13,11 +13,22 @@ static int compare_addrs(struct ng_addr a, struct ng_addr b) {
     return a.family != b.family ? COMPARE(a.family, b.family) : COMPARE(a.value, b.value);
 }
 
+static int compare_peers(const void *a, const void *b) {
+    return compare_addrs(*(const struct ng_addr *)a, *(const struct ng_addr *)b);
+}
+
 static int compare_gaps(const void *a, const void *b) {
     const struct ng_gap *x = a, *y = b;
     int c = strcmp(x->source, y->source);
 
     return c ? c : strcmp(x->reason, y->reason);
+}
+
+static int compare_warnings(const void *a, const void *b) {
+    const struct ng_warning *x = a, *y = b;
+    int c = strcmp(x->source, y->source);
+
+    return c ? c : strcmp(x->text, y->text);
 }
 
 static int compare_xt_tables(const void *a, const void *b) {
@@ -183,6 +194,7 @@ static int sort_container(const struct ng_container *container) {
 static int sort_engine(const struct ng_engine *engine) {
     int r = SORT(engine->containers, engine->n_containers, compare_containers);
 
+    r = r ? r : SORT(engine->peers, engine->n_peers, compare_peers);
     r = r ? r : SORT(engine->networks, engine->n_networks, compare_networks);
     r = r ? r : SORT(engine->services, engine->n_services, compare_services);
     r = r ? r : SORT(engine->open_apis, engine->n_open_apis, compare_open_apis);
@@ -198,6 +210,7 @@ static int sort_engine(const struct ng_engine *engine) {
 int ng_world_sort(struct ng_world *world) {
     int r = SORT(world->gaps, world->n_gaps, compare_gaps);
 
+    r = r ? r : SORT(world->warnings, world->n_warnings, compare_warnings);
     r = r ? r : SORT(world->links, world->n_links, compare_links);
     r = r ? r : SORT(world->ifaddrs, world->n_ifaddrs, compare_ifaddrs);
     r = r ? r : SORT(world->routes, world->n_routes, compare_routes);

@@ -92,8 +92,8 @@ struct ng_exposure {
     uint32_t link;                        /* of NG_KIND_L2: index of the link it stands on */
     const char *process;                  /* of the listener, for host kinds; NULL: not known */
     enum ng_role role;
-    /* Of NG_KIND_HOST: it is not known to be the machine's own. Its process is not known, serves
-     * containers, or is in one that no engine tells of. */
+    /* Of NG_KIND_HOST: it is not known to be the machine's own. Its process is not known and it is
+     * no tunnel's, or the process serves containers or is in one that no engine tells of. */
     bool unidentified;
     bool unverified;              /* of NG_ROLE_DOCKER_API_TLS: asks for no certificate */
     unsigned paths;               /* enum ng_path bits */

@@ -18,6 +18,12 @@ struct ng_gap {
     const char *reason; /* one line: what is missing and what to do about it */
 };
 
+/* No finding, and nothing that changes a verdict, but what a person should know in time. */
+struct ng_warning {
+    const char *source; /* the file that it is about */
+    const char *text;   /* one line: what is there, what comes of it and what to do about it */
+};
+
 /* -- what the container engine says -------------------------------------------------- */
 
 enum ng_proto { /* IANA protocol numbers */
@@ -163,6 +169,11 @@ struct ng_engine {
     bool manager;                 /* and one of its managers */
     struct ng_addr node_addr;     /* that it tells the swarm's other nodes; family 0: none */
     uint16_t data_path_port;      /* UDP, of overlay networks; 0: not told, 4789 */
+    /* The swarm's other nodes as far as they are told: a manager tells all, a worker its managers
+     * and who is on the ingress network. Sorted by family and value, none twice; this node's own
+     * addresses may be among them. */
+    const struct ng_addr *peers;
+    size_t n_peers;
     bool rootless;
     bool userns;                           /* containers' root is another user of the host */
     const struct ng_container *containers; /* running ones, sorted by name, then id */
@@ -187,6 +198,9 @@ struct ng_link {
     uint32_t master;  /* index of the bridge or bond it belongs to, 0: none */
     const char *kind; /* "bridge", "veth", "vxlan", … ; "" for plain devices */
     uint16_t type;    /* ARPHRD_… */
+    /* At which the kernel itself listens for it while it is up, by IPv4 and by IPv6: of "vxlan",
+     * "geneve", "bareudp" and "wireguard"; 0: it does not, or it is not told */
+    uint16_t udp_port4, udp_port6;
     bool up, loopback;
     uint32_t lower;     /* index of the link it stands on, 0: none, or one of another namespace.
                            That link sees the same packets of "vlan", "macvlan", "macvtap",
@@ -296,6 +310,8 @@ struct ng_world {
 
     const struct ng_gap *gaps; /* sorted by source, reason */
     size_t n_gaps;
+    const struct ng_warning *warnings; /* sorted by source, text */
+    size_t n_warnings;
     const char *no_engine; /* where an engine was looked for and not found, NULL: one was found or
                               asked for */
 

@@ -184,6 +184,28 @@ static bool serves_containers(const struct ng_listener *listener) {
     return false;
 }
 
+/* Is it the kernel's own, for a tunnel of this host? Then nobody else can have that port: the
+ * kernel binds such a socket to no address and no link. */
+static bool is_of_tunnel(const struct ng_world *world, const struct ng_listener *listener) {
+    if (listener->proto != NG_UDP || listener->process || listener->link ||
+        !ng_addr_is_any(listener->addr))
+        return false;
+    for (size_t i = 0; i < world->n_links; i++) {
+        const struct ng_link *link = &world->links[i];
+        uint16_t port = listener->addr.family == NG_IP4 ? link->udp_port4 : link->udp_port6;
+        if (link->up && port == listener->port)
+            return true;
+    }
+    return false;
+}
+
+/* May it be a container's? */
+static bool is_unidentified(const struct ng_world *world, const struct ng_listener *listener,
+                            enum ng_role role) {
+    return (!listener->process && !is_of_tunnel(world, listener)) || listener->container_id ||
+           (!role && serves_containers(listener));
+}
+
 static int add_listener(struct judgement *judgement, const struct published_list *published,
                         const struct ng_listener *listener, struct ng_addr addr) {
     if (is_published(published, listener, addr))
@@ -205,8 +227,7 @@ static int add_listener(struct judgement *judgement, const struct published_list
             .container_port = container ? listener->port : 0,
             .process = listener->process,
             .role = role,
-            .unidentified = !container && (!listener->process || listener->container_id ||
-                                           (!role && serves_containers(listener))),
+            .unidentified = !container && is_unidentified(judgement->world, listener, role),
             .unverified = unverified,
         });
 }

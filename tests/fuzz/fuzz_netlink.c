@@ -12,6 +12,7 @@
 #include "agent/observe/routes.h"
 #include "agent/observe/sockets.h"
 #include "agent/observe/traffic_control.h"
+#include "agent/observe/wireguard.h"
 #include "netguard/world.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -60,6 +61,7 @@ static int decode(const struct nlmsghdr *message, void *context) {
     struct ng_sockets sockets = {.arena = context};
     struct ng_ifaddr ifaddr;
     struct ng_link link;
+    uint16_t number;
     bool some;
     int r;
 
@@ -70,6 +72,8 @@ static int decode(const struct nlmsghdr *message, void *context) {
     decode_routing(context, message);
     decode_traffic_control(message);
     check(ng_ipsec_decode(message, &some));
+    check(ng_wireguard_decode_family(message, &number));
+    check(ng_wireguard_decode_port(message, 7, &number));
     for (size_t i = 0; i < ARRAY_SIZE(protos); i++)
         check(ng_sockets_decode(&sockets, protos[i], message));
     for (size_t i = 0; i < sockets.count; i++)

@@ -274,6 +274,62 @@ static void a_bridge_calls_the_hooks_of_ip(void **state) {
     assert_false(link.bridge_calls4);
 }
 
+/* A link of this kind; its IFLA_INFO_DATA, begun, and below it IFLA_LINKINFO. */
+static struct nlattr *put_tunnel(union answer *answer, const char *kind, struct nlattr **ret_info) {
+    put_link(answer, "vx0", 7);
+    *ret_info = put_kind(answer, kind);
+    return mnl_attr_nest_start(&answer->message, IFLA_INFO_DATA);
+}
+
+static void the_ports_of_tunnels_are_told(void **state) {
+    static const struct {
+        const char *kind;
+        uint16_t port, address, metadata, metadata_len; /* attributes; 0: not there */
+        uint8_t value;
+        bool four, six;
+    } cases[] = {
+        {"vxlan", IFLA_VXLAN_PORT, .four = true},
+        {"vxlan", IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL, .four = true},
+        {"vxlan", IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6, .six = true},
+        {"vxlan", IFLA_VXLAN_PORT, IFLA_VXLAN_GROUP6, .six = true},
+        {"vxlan", IFLA_VXLAN_PORT, 0, IFLA_VXLAN_COLLECT_METADATA, 1, 0, true, false},
+        {"vxlan", IFLA_VXLAN_PORT, 0, IFLA_VXLAN_COLLECT_METADATA, 1, 1, true, true},
+        {"vxlan", IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6, IFLA_VXLAN_COLLECT_METADATA, 1, 1, true,
+         true},
+        {"geneve", IFLA_GENEVE_PORT, IFLA_GENEVE_REMOTE, .four = true},
+        {"geneve", IFLA_GENEVE_PORT, IFLA_GENEVE_REMOTE6, .six = true},
+        {"geneve", IFLA_GENEVE_PORT, 0, IFLA_GENEVE_COLLECT_METADATA, 0, 0, true, true},
+        {"bareudp", IFLA_BAREUDP_PORT, .six = true},
+        {"vxlan", .port = 0},
+        {"ipip", IFLA_VXLAN_PORT, .four = false},
+    };
+    const uint8_t addr[16] = {1};
+    struct ng_link link;
+    union answer answer;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct nlattr *info, *data = put_tunnel(&answer, cases[i].kind, &info);
+
+        if (cases[i].port)
+            mnl_attr_put_u16(&answer.message, cases[i].port, htons(51820));
+        if (cases[i].address)
+            mnl_attr_put(&answer.message, cases[i].address, sizeof(addr), addr);
+        if (cases[i].metadata)
+            mnl_attr_put(&answer.message, cases[i].metadata, cases[i].metadata_len,
+                         &cases[i].value);
+        mnl_attr_nest_end(&answer.message, data);
+        mnl_attr_nest_end(&answer.message, info);
+        assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), 0);
+        assert_int_equal(link.udp_port4, cases[i].four ? 51820 : 0);
+        assert_int_equal(link.udp_port6, cases[i].six ? 51820 : 0);
+        /* It has come from there, and its socket has not. */
+        mnl_attr_put_u32(&answer.message, IFLA_LINK_NETNSID, 0);
+        assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), 0);
+        assert_int_equal(link.udp_port4 + link.udp_port6, 0);
+    }
+}
+
 static void malformed_links_are_refused(void **state) {
     struct ng_link link;
     union answer answer;
@@ -288,6 +344,17 @@ static void malformed_links_are_refused(void **state) {
     assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), -EBADMSG);
     put_link(&answer, "a", 1);
     mnl_attr_put(&answer.message, IFLA_LINKINFO, 3, "abc");
+    assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), -EBADMSG);
+    struct nlattr *info, *data = put_tunnel(&answer, "vxlan", &info);
+    mnl_attr_put(&answer.message, IFLA_VXLAN_PORT, 1, "a"); /* is none */
+    mnl_attr_nest_end(&answer.message, data);
+    mnl_attr_nest_end(&answer.message, info);
+    assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), 0);
+    assert_int_equal(link.udp_port4, 0);
+    put_link(&answer, "a", 1);
+    info = put_kind(&answer, "vxlan");
+    mnl_attr_put(&answer.message, IFLA_INFO_DATA, 3, "abc");
+    mnl_attr_nest_end(&answer.message, info);
     assert_int_equal(decode(&answer, (struct ng_links_all){0}, &link), -EBADMSG);
     put_link(&answer, "a", 1);
     answer.message.nlmsg_type = RTM_DELLINK;
@@ -382,6 +449,7 @@ int main(void) {
         cmocka_unit_test(the_link_below_is_told),
         cmocka_unit_test(the_table_of_a_vrf_is_told),
         cmocka_unit_test(a_bridge_calls_the_hooks_of_ip),
+        cmocka_unit_test(the_ports_of_tunnels_are_told),
         cmocka_unit_test(malformed_links_are_refused),
         cmocka_unit_test(an_address_not_yet_in_use_is_none),
         cmocka_unit_test(the_own_end_of_an_address_counts),

@@ -248,6 +248,9 @@ static void attributes_fill_their_place(void **state) {
     assert_int_equal(ng_attribute_u32(found[1], 0), 0x01020304);
     assert_int_equal(ng_attribute_u8(found[2], 0), 9);
     assert_int_equal(ng_attribute_u32(found[2], 42), 42);
+    assert_int_equal(ng_attribute_u16(found[2], 42), 42);
+    assert_int_equal(ng_attribute_u16(found[3], 43), 43);
+    assert_int_equal(ng_attribute_be16(found[1], 44), 44); /* of another width */
     assert_null(found[0]);
     assert_null(found[3]);
     assert_int_equal(ng_attribute_u32(found[3], 43), 43);

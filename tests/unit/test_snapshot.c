@@ -17,6 +17,7 @@
  * the comparison below; then the number here. */
 #ifdef __LP64__
 _Static_assert(sizeof(struct ng_gap) == 16, "new field");
+_Static_assert(sizeof(struct ng_warning) == 16, "new field");
 _Static_assert(sizeof(struct ng_published) == 48, "new field");
 _Static_assert(sizeof(struct ng_endpoint) == 80, "new field");
 _Static_assert(sizeof(struct ng_link_to) == 16, "new field");
@@ -28,7 +29,7 @@ _Static_assert(sizeof(struct ng_ingress_port) == 6, "new field");
 _Static_assert(sizeof(struct ng_service) == 32, "new field");
 _Static_assert(sizeof(struct ng_open_api) == 48, "new field");
 _Static_assert(sizeof(struct ng_registry) == 8, "new field");
-_Static_assert(sizeof(struct ng_engine) == 176, "new field");
+_Static_assert(sizeof(struct ng_engine) == 192, "new field");
 _Static_assert(sizeof(struct ng_link) == 56, "new field");
 _Static_assert(sizeof(struct ng_ifaddr) == 48, "new field");
 _Static_assert(sizeof(struct ng_route) == 48, "new field");
@@ -37,7 +38,7 @@ _Static_assert(sizeof(struct ng_listener) == 64, "new field");
 _Static_assert(sizeof(struct ng_nft_dump) == 24, "new field");
 _Static_assert(sizeof(struct ng_xt_table) == 32, "new field");
 _Static_assert(sizeof(struct ng_ipset_dump) == 24, "new field");
-_Static_assert(sizeof(struct ng_world) == 224, "new field");
+_Static_assert(sizeof(struct ng_world) == 240, "new field");
 #endif
 
 /* -- a world with something in every field ------------------------------------------- */
@@ -131,6 +132,10 @@ static uint16_t port(struct dice *dice) {
 
 static void fill_gap(struct dice *dice, struct ng_gap *gap) {
     *gap = (struct ng_gap){.source = text(dice), .reason = text(dice)};
+}
+
+static void fill_warning(struct dice *dice, struct ng_warning *warning) {
+    *warning = (struct ng_warning){.source = text(dice), .text = text(dice)};
 }
 
 static void fill_label(struct dice *dice, struct ng_label *label) {
@@ -231,6 +236,10 @@ static void fill_registry(struct dice *dice, struct ng_registry *registry) {
     registry->name = text(dice);
 }
 
+static void fill_peer(struct dice *dice, struct ng_addr *peer) {
+    *peer = addr(dice);
+}
+
 static void fill_engine(struct dice *dice, struct ng_engine *engine) {
     engine->endpoint = text(dice);
     engine->version = text(dice);
@@ -244,6 +253,7 @@ static void fill_engine(struct dice *dice, struct ng_engine *engine) {
     if (flip(dice))
         engine->node_addr = addr(dice);
     engine->data_path_port = (uint16_t)roll(dice);
+    LIST(dice, engine->peers, engine->n_peers, fill_peer);
     engine->userns = flip(dice);
     LIST(dice, engine->containers, engine->n_containers, fill_container);
     LIST(dice, engine->networks, engine->n_networks, fill_network);
@@ -258,6 +268,8 @@ static void fill_link(struct dice *dice, struct ng_link *link) {
     link->master = roll(dice);
     link->kind = text(dice);
     link->type = (uint16_t)roll(dice);
+    link->udp_port4 = (uint16_t)roll(dice);
+    link->udp_port6 = (uint16_t)roll(dice);
     link->up = flip(dice);
     link->loopback = flip(dice);
     link->lower = roll(dice);
@@ -347,6 +359,7 @@ static struct ng_world *generate(uint64_t seed) {
     world->host = text(&dice);
     world->time_s = (int64_t)(((uint64_t)roll(&dice) << 8 | roll(&dice)) % 253402300800);
     LIST(&dice, world->gaps, world->n_gaps, fill_gap);
+    LIST(&dice, world->warnings, world->n_warnings, fill_warning);
     world->no_engine = text_or_null(&dice);
     LIST(&dice, world->engines, world->n_engines, fill_engine);
     LIST(&dice, world->links, world->n_links, fill_link);
@@ -395,6 +408,11 @@ static void same_addr(struct ng_addr a, struct ng_addr b) {
 static void same_gap(const struct ng_gap *a, const struct ng_gap *b) {
     SAME_TEXT(source);
     SAME_TEXT(reason);
+}
+
+static void same_warning(const struct ng_warning *a, const struct ng_warning *b) {
+    SAME_TEXT(source);
+    SAME_TEXT(text);
 }
 
 static void same_label(const struct ng_label *a, const struct ng_label *b) {
@@ -494,6 +512,10 @@ static void same_registry(const struct ng_registry *a, const struct ng_registry 
     SAME_TEXT(name);
 }
 
+static void same_peer(const struct ng_addr *a, const struct ng_addr *b) {
+    assert_true(ng_addr_equal(*a, *b));
+}
+
 static void same_engine(const struct ng_engine *a, const struct ng_engine *b) {
     SAME_TEXT(endpoint);
     SAME_TEXT(version);
@@ -506,6 +528,7 @@ static void same_engine(const struct ng_engine *a, const struct ng_engine *b) {
     SAME(manager);
     SAME_ADDR(node_addr);
     SAME(data_path_port);
+    SAME_LIST(peers, same_peer);
     SAME(userns);
     SAME_LIST(containers, same_container);
     SAME_LIST(networks, same_network);
@@ -520,6 +543,8 @@ static void same_link(const struct ng_link *a, const struct ng_link *b) {
     SAME(master);
     SAME_TEXT(kind);
     SAME(type);
+    SAME(udp_port4);
+    SAME(udp_port6);
     SAME(up);
     SAME(loopback);
     SAME(xdp);
@@ -591,6 +616,7 @@ static void same_world(const struct ng_world *a, const struct ng_world *b) {
     SAME_TEXT(host);
     SAME(time_s);
     SAME_LIST(gaps, same_gap);
+    SAME_LIST(warnings, same_warning);
     SAME_TEXT(no_engine);
     SAME_LIST(engines, same_engine);
     SAME_LIST(links, same_link);
