@@ -101,7 +101,8 @@ static int negotiate(struct ng_arena *arena, struct ng_docker_client *client,
 
 enum subject {
     SUBJECT_CONTAINER,
-    SUBJECT_SERVICES,
+    SUBJECT_SERVICES, /* and on a worker what it knows of the swarm's nodes */
+    SUBJECT_NODES,
     SUBJECT_GATEWAY, /* who is on docker_gwbridge */
 };
 
@@ -165,6 +166,8 @@ static void choose_details(struct details *details) {
     details->gateway = engine->swarm ? find_network(engine, false) : NULL;
     if (engine->manager || ingress)
         ask_about(details, SUBJECT_SERVICES, NULL);
+    if (engine->manager)
+        ask_about(details, SUBJECT_NODES, NULL);
     if (details->gateway)
         ask_about(details, SUBJECT_GATEWAY, NULL);
     for (size_t i = 0; i < engine->n_containers; i++) {
@@ -182,6 +185,8 @@ static struct request detail_request(const struct details *details, const struct
         return request_about(details->api, "/containers/", detail->container->id, "/json");
     if (detail->subject == SUBJECT_GATEWAY)
         return request_about(details->api, "/networks/", details->gateway->id, "");
+    if (detail->subject == SUBJECT_NODES)
+        return request_for(details->api, "/nodes");
     if (details->ingress)
         return request_about(details->api, "/networks/", details->ingress, "?verbose=true");
     return request_for(details->api, "/services");
@@ -196,18 +201,17 @@ static int decode_detail(const struct details *details, struct ng_docker_body bo
     if (detail->subject == SUBJECT_GATEWAY)
         return ng_docker_decode_members(details->arena, body, details->gateway, details->containers,
                                         engine->n_containers, error);
+    if (detail->subject == SUBJECT_NODES)
+        return ng_docker_decode_nodes(details->arena, body, engine, error);
     if (details->ingress)
-        return ng_docker_decode_ingress(details->arena, body, details->containers,
-                                        engine->n_containers, &engine->services,
-                                        &engine->n_services, error);
-    return ng_docker_decode_services(details->arena, body, &engine->services, &engine->n_services,
-                                     error);
+        return ng_docker_decode_ingress(details->arena, body, engine, error);
+    return ng_docker_decode_services(details->arena, body, engine, error);
 }
 
 /* Links of user-defined networks change no reach and the rules tell of ingress ports, so that
  * whoever does not answer about them - a proxy that forbids it, a swarm without a leader - leaves
- * names untold and no verdict in doubt. How a container is networked has to be known. A container
- * that has gone since it was listed is as good as listed. */
+ * names and nodes untold and no verdict in doubt. How a container is networked has to be known. A
+ * container that has gone since it was listed is as good as listed. */
 static int take_detail(const struct details *details, struct ng_docker_client *client,
                        struct ng_error *error) {
     struct ng_error why = {0};
@@ -251,7 +255,7 @@ static int ask_details(const struct details *details, struct ng_docker_client *c
 
 static int read_details(struct details *details, struct ng_docker_client *client,
                         struct ng_error *error) {
-    details->about = calloc(details->engine->n_containers + 2, sizeof(struct detail));
+    details->about = calloc(details->engine->n_containers + 3, sizeof(struct detail));
     if (!details->about)
         return -ENOMEM;
     choose_details(details);

@@ -5,9 +5,10 @@
 /* The engine's JSON answers as plain data. Pure: bytes in, structures in an arena out.
  *
  * Shapes are those of the Docker Engine API 1.24 to 1.52 (GET /version, /info,
- * /containers/json, /networks, /services, /networks/ID?verbose=true, /containers/ID/json), and
- * what Podman makes of them. What is read of a container or service is what world.h holds and
- * nothing else: its command line and environment are never kept, nor quoted in an error.
+ * /containers/json, /networks, /services, /nodes, /networks/ID?verbose=true,
+ * /containers/ID/json), and what Podman makes of them. What is read of a container or service is
+ * what world.h holds and nothing else: its command line and environment are never kept, nor quoted
+ * in an error.
  *
  * All return 0, -ENOMEM, -E2BIG (one object longer than any honest engine writes) or
  * -EPROTO with the place in the answer, as in
@@ -75,16 +76,17 @@ int ng_docker_decode_members(struct ng_arena *arena, struct ng_docker_body body,
                              const struct ng_network *network, struct ng_container *containers,
                              size_t count, struct ng_error *error) _must_check_;
 
-/* The services that have ports in ingress mode: as a manager tells them (/services), and as any
- * node of the swarm does (its ingress network, asked for with verbose=true), where a port's
- * protocol is not told, and a service's stack only by its own tasks among the containers. */
+/* The services that have ports in ingress mode, and the nodes of the swarm. A manager tells them
+ * each for themselves (/services, /nodes), any other node what its ingress network knows of them
+ * (asked for with verbose=true): of a port no protocol, a service's stack only by its own tasks
+ * among the engine's containers. Nodes are added to the engine's peers. Nothing is set on failure.
+ */
 int ng_docker_decode_services(struct ng_arena *arena, struct ng_docker_body body,
-                              const struct ng_service **ret_services, size_t *ret_count,
-                              struct ng_error *error) _must_check_;
+                              struct ng_engine *engine, struct ng_error *error) _must_check_;
+int ng_docker_decode_nodes(struct ng_arena *arena, struct ng_docker_body body,
+                           struct ng_engine *engine, struct ng_error *error) _must_check_;
 int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
-                             const struct ng_container *containers, size_t n_containers,
-                             const struct ng_service **ret_services, size_t *ret_count,
-                             struct ng_error *error) _must_check_;
+                             struct ng_engine *engine, struct ng_error *error) _must_check_;
 
 /* What an error answer says, for people: its {"message": …}, else the first line of the
  * text; "" when it says nothing. Printable ASCII, never longer than `size_bytes`. */

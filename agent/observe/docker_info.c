@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "agent/observe/docker_shape.h"
+#include "agent/observe/docker_nodes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,37 +8,6 @@
 enum {
     NAME_BYTES = 255,
 };
-
-/* -- addresses in texts -------------------------------------------------------------- */
-
-/* "192.0.2.1:5000", "[::1]:5000", "reg.example:5000", "reg.example", and what stands before
- * white space: the host's length, and its start without a bracket. */
-static const char *host_of(const char *text, size_t *ret_len) {
-    if (text[0] == '[') {
-        *ret_len = strcspn(text + 1, "]");
-        return text + 1;
-    }
-    *ret_len = strcspn(text, ":/ \t\r\n");
-    return text;
-}
-
-/* An address, perhaps with the interface that it is on: fe80::1%eth0. Whoever is told to listen
- * on "localhost" listens on IPv4. */
-static bool parse_host(const char *host, size_t len, struct ng_addr *ret_addr) {
-    char text[NG_ADDR_TEXT];
-    if (len == strlen("localhost") && strncmp(host, "localhost", len) == 0) {
-        host = "127.0.0.1";
-        len = strlen(host);
-    }
-    const char *zone = memchr(host, '%', len);
-    if (zone)
-        len = (size_t)(zone - host);
-    if (len >= sizeof(text))
-        return false;
-    memcpy(text, host, len);
-    text[len] = '\0';
-    return ng_addr_parse(text, ret_addr) == 0;
-}
 
 /* -- swarm --------------------------------------------------------------------------- */
 
@@ -59,9 +28,21 @@ static int read_node_addr(const struct shape *shape, const struct place *at, con
                           struct ng_addr *ret_addr) {
     const char *text;
     int r = shape_string(shape, at, swarm, "NodeAddr", NAME_BYTES, &text);
-    if (r == 0 && !parse_host(text, strlen(text), ret_addr))
+    if (r == 0 && !shape_parse_host(text, strlen(text), ret_addr))
         *ret_addr = (struct ng_addr){0};
     return r;
+}
+
+static int read_managers(const struct shape *shape, const struct place *at, const json_t *swarm,
+                         struct ng_engine *engine) {
+    const struct place at_managers = {at, "RemoteManagers", 0};
+    const json_t *managers;
+    struct nodes nodes = {0};
+    int r = shape_member(shape, at, swarm, "RemoteManagers", JSON_ARRAY, &managers);
+    for (size_t i = 0; r == 0 && i < json_array_size(managers); i++)
+        r = nodes_add(shape, &(struct place){&at_managers, NULL, i}, json_array_get(managers, i),
+                      "Addr", &nodes);
+    return r < 0 ? r : nodes_settle(shape, &nodes, engine);
 }
 
 static int read_swarm(const struct shape *shape, const struct place *at, const json_t *document,
@@ -84,7 +65,9 @@ static int read_swarm(const struct shape *shape, const struct place *at, const j
         return 0;
     engine->manager = control;
     r = read_node_addr(shape, &at_swarm, swarm, &engine->node_addr);
-    return r < 0 ? r : read_data_path_port(shape, &at_swarm, swarm, &engine->data_path_port);
+    if (r == 0)
+        r = read_data_path_port(shape, &at_swarm, swarm, &engine->data_path_port);
+    return r < 0 ? r : read_managers(shape, &at_swarm, swarm, engine);
 }
 
 /* -- security options ---------------------------------------------------------------- */
@@ -136,8 +119,8 @@ static bool is_loopback(const char *name) {
     if (strchr(name, '/'))
         return ng_prefix_parse(name, &addr, &len_bits) == 0 && ng_addr_is_loopback(addr) &&
                len_bits >= (addr.family == NG_IP4 ? 8 : 128);
-    const char *host = host_of(name, &len);
-    return parse_host(host, len, &addr) && ng_addr_is_loopback(addr);
+    const char *host = shape_host_of(name, &len);
+    return shape_parse_host(host, len, &addr) && ng_addr_is_loopback(addr);
 }
 
 static int compare_registries(const void *a, const void *b) {
@@ -231,8 +214,8 @@ static bool parse_open_api(const char *warning, struct ng_open_api *ret_api) {
     } else {
         return false;
     }
-    const char *host = host_of(text, &len);
-    if (!parse_host(host, len, &api.addr))
+    const char *host = shape_host_of(text, &len);
+    if (!shape_parse_host(host, len, &api.addr))
         return false;
     const char *port = host + len + (host[len] == ']');
     size_t digits = port[0] == ':' ? strspn(port + 1, "0123456789") : 0;

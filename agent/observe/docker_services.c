@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "agent/observe/docker_shape.h"
+#include "agent/observe/docker_nodes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -153,17 +153,15 @@ static int compare_services(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-static void settle_services(const struct services *all, const struct ng_service **ret_services,
-                            size_t *ret_count) {
+static void settle_services(const struct services *all, struct ng_engine *engine) {
     if (all->count > 0)
         qsort(all->items, all->count, sizeof(*all->items), compare_services);
-    *ret_services = all->items;
-    *ret_count = all->count;
+    engine->services = all->items;
+    engine->n_services = all->count;
 }
 
 int ng_docker_decode_services(struct ng_arena *arena, struct ng_docker_body body,
-                              const struct ng_service **ret_services, size_t *ret_count,
-                              struct ng_error *error) {
+                              struct ng_engine *engine, struct ng_error *error) {
     const struct shape shape = {.arena = arena, .body = body, .error = error};
     const struct place at = {NULL, "services", 0};
     struct shape_list list = {0};
@@ -176,7 +174,7 @@ int ng_docker_decode_services(struct ng_arena *arena, struct ng_docker_body body
             return r;
     }
     if (r == 0)
-        settle_services(&all, ret_services, ret_count);
+        settle_services(&all, engine);
     return r;
 }
 
@@ -227,16 +225,17 @@ static int read_lines(const struct shape *shape, const struct place *at, const j
 }
 
 /* Where one of its tasks runs here, the container carries what the network does not tell. */
-static const char *stack_of(const struct ng_container *containers, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (containers[i].service && containers[i].stack &&
-            strcmp(containers[i].service, name) == 0)
-            return containers[i].stack;
+static const char *stack_of(const struct ng_engine *engine, const char *name) {
+    for (size_t i = 0; i < engine->n_containers; i++) {
+        const struct ng_container *container = &engine->containers[i];
+        if (container->service && container->stack && strcmp(container->service, name) == 0)
+            return container->stack;
+    }
     return NULL;
 }
 
 static int read_by_name(const struct shape *shape, const struct place *at, const json_t *by_name,
-                        const struct ng_container *containers, size_t count, struct services *all) {
+                        const struct ng_engine *engine, struct services *all) {
     json_t *borrowed = (json_t *)by_name; /* jansson's iterators take no const */
     for (void *i = json_object_iter(borrowed); i; i = json_object_iter_next(borrowed, i)) {
         const char *name = json_object_iter_key(i);
@@ -249,7 +248,7 @@ static int read_by_name(const struct shape *shape, const struct place *at, const
         if (!name[0] || service.n_ports == 0)
             continue;
         service.name = shape_copy(shape, name, strlen(name), NAME_BYTES);
-        service.stack = stack_of(containers, count, name);
+        service.stack = stack_of(engine, name);
         r = service.name ? add_service(shape, &service, all) : -ENOMEM;
         if (r < 0)
             return r;
@@ -257,21 +256,35 @@ static int read_by_name(const struct shape *shape, const struct place *at, const
     return 0;
 }
 
+static int read_peers(const struct shape *shape, const struct place *at, struct nodes *nodes) {
+    const struct place at_peers = {at, "Peers", 0};
+    json_t *peers = NULL;
+    int r = shape_member_document(shape, at, "Peers", JSON_ARRAY, &peers);
+    for (size_t i = 0; r == 0 && i < json_array_size(peers); i++)
+        r = nodes_add(shape, &(struct place){&at_peers, NULL, i}, json_array_get(peers, i), "IP",
+                      nodes);
+    json_decref(peers);
+    return r;
+}
+
 int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
-                             const struct ng_container *containers, size_t n_containers,
-                             const struct ng_service **ret_services, size_t *ret_count,
-                             struct ng_error *error) {
+                             struct ng_engine *engine, struct ng_error *error) {
     const struct shape shape = {.arena = arena, .body = body, .error = error};
     const struct place at = {NULL, "network", 0};
     const struct place at_services = {&at, "Services", 0};
     struct services all = {0};
+    struct nodes nodes = {0};
     json_t *by_name;
     int r = shape_member_document(&shape, &at, "Services", JSON_OBJECT, &by_name);
     if (r < 0)
         return r;
-    r = read_by_name(&shape, &at_services, by_name, containers, n_containers, &all);
+    r = read_by_name(&shape, &at_services, by_name, engine, &all);
     json_decref(by_name);
     if (r == 0)
-        settle_services(&all, ret_services, ret_count);
+        r = read_peers(&shape, &at, &nodes);
+    if (r == 0)
+        r = nodes_settle(&shape, &nodes, engine);
+    if (r == 0)
+        settle_services(&all, engine);
     return r;
 }

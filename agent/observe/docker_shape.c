@@ -456,3 +456,30 @@ int shape_address(const struct shape *shape, const struct place *at, const json_
     *ret_addr = addr;
     return 0;
 }
+
+/* -- addresses in texts -------------------------------------------------------------- */
+
+const char *shape_host_of(const char *text, size_t *ret_len) {
+    if (text[0] == '[') {
+        *ret_len = strcspn(text + 1, "]");
+        return text + 1;
+    }
+    *ret_len = strcspn(text, ":/ \t\r\n");
+    return text;
+}
+
+bool shape_parse_host(const char *host, size_t len, struct ng_addr *ret_addr) {
+    char text[NG_ADDR_TEXT];
+    if (len == strlen("localhost") && strncmp(host, "localhost", len) == 0) {
+        host = "127.0.0.1";
+        len = strlen(host);
+    }
+    const char *zone = memchr(host, '%', len);
+    if (zone)
+        len = (size_t)(zone - host);
+    if (len >= sizeof(text))
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return ng_addr_parse(text, ret_addr) == 0;
+}

@@ -85,6 +85,14 @@ int shape_proto(const struct shape *shape, const struct place *at, const json_t 
 int shape_address(const struct shape *shape, const struct place *at, const json_t *object,
                   const char *key, uint8_t family, struct ng_addr *ret_addr) _must_check_;
 
+/* "192.0.2.1:5000", "[::1]:5000", "reg.example:5000", "reg.example", and what stands before
+ * white space: the host's length, and its start without a bracket. */
+const char *shape_host_of(const char *text, size_t *ret_len);
+
+/* An address, perhaps with the interface that it is on: fe80::1%eth0. Whoever is told to listen
+ * on "localhost" listens on IPv4. */
+bool shape_parse_host(const char *host, size_t len, struct ng_addr *ret_addr);
+
 /* At most `max_bytes` of the text, cut between characters. NULL: out of memory. */
 const char *shape_copy(const struct shape *shape, const char *text, size_t len_bytes,
                        size_t max_bytes) _must_check_;

@@ -220,6 +220,11 @@ static void put_swarm(struct ng_json *json, const struct ng_engine *engine) {
     ng_json_addr_or_null(json, engine->node_addr);
     ng_json_key(json, "data_path_port");
     ng_json_number(json, ng_engine_data_path_port(engine));
+    ng_json_key(json, "peers");
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < engine->n_peers; i++)
+        ng_json_addr_or_null(json, engine->peers[i]);
+    ng_json_close(json, ']');
     ng_json_close(json, '}');
 }
 
@@ -350,6 +355,8 @@ int ng_print_json(FILE *out, const struct ng_result *result,
     ng_json_bool(json, result->complete);
     ng_json_key(json, "gaps");
     ng_json_gaps(json, result->gaps, result->n_gaps);
+    ng_json_key(json, "warnings");
+    ng_json_warnings(json, result->world->warnings, result->world->n_warnings);
     ng_json_key(json, "engines");
     PUT_LINES(json, result->world->engines, result->world->n_engines, put_engine);
     ng_json_key(json, "backends");

@@ -184,3 +184,16 @@ void ng_json_gaps(struct ng_json *json, const struct ng_gap *gaps, size_t count)
     }
     ng_json_close(json, ']');
 }
+
+void ng_json_warnings(struct ng_json *json, const struct ng_warning *warnings, size_t count) {
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < count; i++) {
+        ng_json_open(json, '{');
+        ng_json_key(json, "source");
+        ng_json_string(json, warnings[i].source);
+        ng_json_key(json, "text");
+        ng_json_string(json, warnings[i].text);
+        ng_json_close(json, '}');
+    }
+    ng_json_close(json, ']');
+}

@@ -36,5 +36,6 @@ void ng_json_prefixes(struct ng_json *json, struct ng_addrset set, uint8_t famil
 void ng_json_ranges(struct ng_json *json, const struct ng_port_range *ranges, size_t count);
 void ng_json_time(struct ng_json *json, int64_t time_s);
 void ng_json_gaps(struct ng_json *json, const struct ng_gap *gaps, size_t count);
+void ng_json_warnings(struct ng_json *json, const struct ng_warning *warnings, size_t count);
 
 #endif

@@ -138,9 +138,10 @@ def datagrams(node, source, port=0):
     return sock
 
 
-def tcp(node, address, port, source=None):
-    """What becomes of a connection: "open", "refused", or "silent" where nothing comes back."""
-    with inside(node.out):
+def tcp(node, address, port, source=None, netns=None):
+    """What becomes of a connection, of the outside host's or from `netns`: "open", "refused", or
+    "silent" where nothing comes back."""
+    with inside(netns or node.out):
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     with sock:
         sock.settimeout(SILENCE_S)
@@ -212,11 +213,11 @@ def ask_overlay(node, vni, target, port, source=OUTSIDER4):
             return None
 
 
-def esp_arrives(node, source=OUTSIDER4):
+def esp_arrives(node, source=OUTSIDER4, netns=None):
     """Whether it gets past the node's input hooks, behind which a raw socket stands."""
     with inside(node.host):
         ear = socket.socket(socket.AF_INET, socket.SOCK_RAW, ESP)
-    with inside(node.out):
+    with inside(netns or node.out):
         mouth = socket.socket(socket.AF_INET, socket.SOCK_RAW, ESP)
     with ear, mouth:
         ear.settimeout(SILENCE_S)
@@ -315,7 +316,8 @@ def own_ports(tap, swarm):
         with tap.case(f"{word}: netguard tells the engine's part in the swarm"):
             (engine,) = node.check().json["engines"]
             same(engine["swarm"], {"manager": is_manager, "node_addr": node.addr4,
-                                   "data_path_port": VXLAN}, "swarm")  # fmt: skip
+                                   "data_path_port": VXLAN, "peers": [MANAGER4, WORKER4]},
+                 "swarm")  # fmt: skip
 
 
 def deploy(swarm):

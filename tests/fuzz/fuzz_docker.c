@@ -74,6 +74,15 @@ static void fuzz_version(const uint8_t *data, size_t size) {
     ng_arena_free(arena);
 }
 
+static void check_peers(const struct ng_engine *engine) {
+    for (size_t i = 0; i < engine->n_peers; i++) {
+        const struct ng_addr *p = &engine->peers[i];
+        assert((p->family == NG_IP4 || p->family == NG_IP6) && !ng_addr_is_any(*p));
+        assert(i == 0 || p[-1].family < p->family ||
+               (p[-1].family == p->family && p[-1].value < p->value));
+    }
+}
+
 static void fuzz_info(const uint8_t *data, size_t size) {
     struct ng_arena *arena = ng_arena_new();
     struct ng_docker_body body = copy_of(data, size);
@@ -84,6 +93,7 @@ static void fuzz_info(const uint8_t *data, size_t size) {
     check_result(r, &error);
     assert((r == 0) == (engine.name != NULL));
     assert(!engine.manager || engine.swarm);
+    check_peers(&engine);
     for (size_t i = 0; i < engine.n_open_apis; i++)
         assert(engine.open_apis[i].port && engine.open_apis[i].addr.family);
     for (size_t i = 0; i < engine.n_insecure_registries; i++)
@@ -138,9 +148,9 @@ static void fuzz_networks(const uint8_t *data, size_t size, bool podman) {
 }
 
 /* The protocol is told by a manager alone. */
-static void check_services(const struct ng_service *services, size_t count, bool manager) {
-    for (size_t i = 0; i < count; i++) {
-        const struct ng_service *s = &services[i];
+static void check_services(const struct ng_engine *engine, bool manager) {
+    for (size_t i = 0; i < engine->n_services; i++) {
+        const struct ng_service *s = &engine->services[i];
         assert(s->name && strlen(s->name) <= 255 && s->n_ports > 0);
         assert(i == 0 || strcmp(s[-1].name, s->name) <= 0);
         for (size_t j = 0; j < s->n_ports; j++) {
@@ -150,18 +160,22 @@ static void check_services(const struct ng_service *services, size_t count, bool
     }
 }
 
-static void fuzz_services(const uint8_t *data, size_t size, bool manager) {
+typedef int decode_fn(struct ng_arena *, struct ng_docker_body, struct ng_engine *,
+                      struct ng_error *);
+
+/* Of a swarm in which one other node is known already. */
+static void fuzz_swarm(const uint8_t *data, size_t size, decode_fn *decode) {
+    static const struct ng_addr known = {.family = NG_IP4, .value = 0xc0000201};
     struct ng_arena *arena = ng_arena_new();
     struct ng_docker_body body = copy_of(data, size);
-    const struct ng_service *services;
-    size_t count = 0;
+    struct ng_engine engine = {.peers = &known, .n_peers = 1};
     struct ng_error error = {0};
-    int r = manager ? ng_docker_decode_services(arena, body, &services, &count, &error)
-                    : ng_docker_decode_ingress(arena, body, NULL, 0, &services, &count, &error);
+    int r = decode(arena, body, &engine, &error);
     free(body.bytes);
     check_result(r, &error);
-    if (r == 0)
-        check_services(services, count, manager);
+    assert(engine.n_peers > 0 && (r == 0 || engine.peers == &known));
+    check_peers(&engine);
+    check_services(&engine, decode == ng_docker_decode_services);
     ng_arena_free(arena);
 }
 
@@ -181,8 +195,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_containers(data, size, (struct ng_docker_api){1, 52});
     fuzz_networks(data, size, false);
     fuzz_networks(data, size, true);
-    fuzz_services(data, size, true);
-    fuzz_services(data, size, false);
+    fuzz_swarm(data, size, ng_docker_decode_services);
+    fuzz_swarm(data, size, ng_docker_decode_nodes);
+    fuzz_swarm(data, size, ng_docker_decode_ingress);
     fuzz_error_message(data, size);
     return 0;
 }

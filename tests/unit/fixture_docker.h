@@ -26,8 +26,7 @@ struct fixture {
     size_t n_containers;
     const struct ng_network *networks;
     size_t n_networks;
-    const struct ng_service *services;
-    size_t n_services;
+    struct ng_engine engine; /* what a swarm's answers are added to */
 };
 
 static int set_up(void **state) {
@@ -56,6 +55,15 @@ static inline struct ng_docker_body body_of(const char *text, size_t len) {
     assert_non_null(body.bytes);
     memcpy(body.bytes, text, len);
     return body;
+}
+
+/* "192.0.2.1 2001:db8::1" */
+static inline void assert_peers(const struct ng_engine *engine, const char *expected) {
+    char text[512] = "", addr[NG_ADDR_TEXT];
+    for (size_t i = 0; i < engine->n_peers; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+                 ng_addr_text(engine->peers[i], addr));
+    assert_string_equal(text, expected);
 }
 
 #endif

@@ -101,6 +101,11 @@ static const struct ng_open_api fixture_open_apis[] = {
 };
 static const struct ng_registry fixture_registries[] = {{"10.0.0.0/8"}, {"reg:5000"}};
 
+static const struct ng_addr fixture_peers[] = {
+    FIXTURE_ADDR4(192, 0, 2, 2),
+    {.family = NG_IP6, .value = (ng_u128)0x20010db8 << 96 | 1},
+};
+
 static const struct ng_engine fixture_manager = {
     .endpoint = "unix:///run/docker.sock",
     .version = "28.5.2",
@@ -110,6 +115,8 @@ static const struct ng_engine fixture_manager = {
     .swarm = true,
     .manager = true,
     .node_addr = FIXTURE_ADDR4(192, 0, 2, 1),
+    .peers = fixture_peers,
+    .n_peers = ARRAY_SIZE(fixture_peers),
     .userns = true,
     .containers = fixture_e_containers,
     .n_containers = ARRAY_SIZE(fixture_e_containers),

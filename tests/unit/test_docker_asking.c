@@ -208,6 +208,18 @@ static int observe(struct server *server, const struct reply *replies, struct ng
     return observe_within(server, 5000, replies, arena, engine, NULL);
 }
 
+/* Each of these lines, once and in any order: they are asked at once. */
+static bool are_lines_of(const char *requests, const char *lines) {
+    size_t len = strlen(lines);
+    for (const char *line = lines; *line; line = strchr(line, '\n') + 1) {
+        char one[256];
+        snprintf(one, sizeof(one), "%.*s", (int)(strchr(line, '\n') + 1 - line), line);
+        if (!strstr(requests, one))
+            return false;
+    }
+    return strlen(requests) == len;
+}
+
 /* The lists are asked at once and come in any order; nothing else is asked before they are there.
  * Their connections are kept for `rest`. */
 static void assert_asked(const struct server *server, const char *rest) {
@@ -219,7 +231,8 @@ static void assert_asked(const struct server *server, const char *rest) {
         assert_non_null(strstr(server->requests, lists[i]));
         len += strlen(lists[i]);
     }
-    assert_string_equal(server->requests + len, rest);
+    if (!are_lines_of(server->requests + len, rest))
+        fail_msg("asked: %s\n  expected: %s", server->requests + len, rest);
     assert_in_range(server->n_connections, 1, ARRAY_SIZE(lists));
 }
 
@@ -249,6 +262,7 @@ static void assert_asked(const struct server *server, const char *rest) {
     "[{\"Id\":\"" id "\",\"Name\":\"mesh\",\"Driver\":\"overlay\",\"Ingress\":true}]"
 #define TWO                                                                                        \
     "[" CONTAINER(ID("a"), "a", "app", ON("app")) "," CONTAINER(ID("b"), "b", "app", ON("app")) "]"
+#define NODES    "[{\"Status\":{\"Addr\":\"192.0.2.9\"}}]"
 #define SERVICES "[{\"Spec\":{\"Name\":\"web\"},\"Endpoint\":{\"Ports\":[{\"PublishedPort\":80}]}}]"
 
 /* -- the lists ----------------------------------------------------------------------- */
@@ -291,16 +305,18 @@ static void closed_connections_are_opened_again(void **state) {
         {"/v1.55/containers/json", "200 OK", "null", AND_CLOSE},
         {"/v1.55/networks", "200 OK", "[]", AND_CLOSE},
         {"/v1.55/services", "200 OK", SERVICES, AND_CLOSE},
+        {"/v1.55/nodes", "200 OK", NODES, AND_CLOSE},
         END};
     struct server *server = *state;
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     struct ng_engine engine;
     assert_int_equal(observe(server, replies, arena, &engine), 0);
-    assert_int_equal(server->n_requests, 5);
-    assert_int_equal(server->n_connections, 5);
+    assert_int_equal(server->n_requests, 6);
+    assert_int_equal(server->n_connections, 6);
     assert_string_equal(engine.api_version, "1.55");
     assert_int_equal(engine.n_containers + engine.n_networks, 0);
     assert_int_equal(engine.n_services, 1);
+    assert_int_equal(engine.n_peers, 1);
 }
 
 static void bad_answers_are_told(void **state) {
@@ -470,23 +486,26 @@ static void silence_about_one_ends_soon(void **state) {
 
 /* -- swarm --------------------------------------------------------------------------- */
 
-#define MESH "{\"Services\":{\"api\":{\"Ports\":[\"Target: 1, Publish: 81\"]}}}"
+#define MESH                                                                                       \
+    "{\"Peers\":[{\"IP\":\"192.0.2.8\"}],"                                                         \
+    "\"Services\":{\"api\":{\"Ports\":[\"Target: 1, Publish: 81\"]}}}"
 
-static void services_are_asked_of_who_knows_them(void **state) {
+static void services_and_nodes_are_asked_of_who_knows_them(void **state) {
+    static const char both[] = "/v1.41/services\n/v1.41/nodes\n",
+                      mesh[] = "/v1.41/networks/x1?verbose=true\n";
     static const struct {
         const char *info, *networks, *asked, *service;
+        uint8_t last_of_peer;
     } cases[] = {
-        {SWARM("true"), INGRESS("x1"), "/v1.41/services\n", "web"},
-        {SWARM("true"), "[]", "/v1.41/services\n", "web"},
-        {SWARM("false"), INGRESS("x1"), "/v1.41/networks/x1?verbose=true\n", "api"},
-        {SWARM("false"), "[]", "", NULL},
-        {SWARM("false"), INGRESS("../x1"), "", NULL}, /* not to become part of a path */
-        {SWARM("false"), INGRESS("x1?"), "", NULL},
-        {INFO, INGRESS("x1"), "", NULL},
+        {SWARM("true"), INGRESS("x1"), both, "web", 9},  {SWARM("true"), "[]", both, "web", 9},
+        {SWARM("false"), INGRESS("x1"), mesh, "api", 8}, {SWARM("false"), "[]", "", NULL, 0},
+        {SWARM("false"), INGRESS("../x1"), "", NULL, 0}, /* not to become part of a path */
+        {SWARM("false"), INGRESS("x1?"), "", NULL, 0},   {INFO, INGRESS("x1"), "", NULL, 0},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         const struct reply replies[] = {LISTS(VERSION, cases[i].info, "[]", cases[i].networks),
                                         ANSWER("/v1.41/services", SERVICES),
+                                        ANSWER("/v1.41/nodes", NODES),
                                         ANSWER("/v1.41/networks/x1?verbose=true", MESH), END};
         struct server *server = *state;
         _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
@@ -496,24 +515,36 @@ static void services_are_asked_of_who_knows_them(void **state) {
         assert_int_equal(engine.n_services, cases[i].service != NULL);
         if (cases[i].service)
             assert_string_equal(engine.services[0].name, cases[i].service);
+        assert_int_equal(engine.n_peers, cases[i].last_of_peer != 0);
+        if (cases[i].last_of_peer)
+            assert_int_equal(engine.peers[0].value & 0xff, cases[i].last_of_peer);
     }
 }
 
-static void services_may_remain_untold(void **state) {
-    static const struct reply cases[] = {
-        {"/v1.41/services", "503 Service Unavailable", "{\"message\":\"no leader\"}", AT_ONCE},
-        {"/v1.41/services", "403 Forbidden", "", AT_ONCE},
-        {"/v1.41/services", "404 Not Found", "", AT_ONCE},
-        {"/v1.41/services", "200 OK", "{}", AT_ONCE},
-        {"/v1.41/services", "", "", NEVER},
+static void services_and_nodes_may_remain_untold(void **state) {
+    static const struct {
+        const char *status, *body;
+        int how;
+    } cases[] = {
+        {"503 Service Unavailable", "{\"message\":\"no leader\"}", AT_ONCE},
+        {"403 Forbidden", "", AT_ONCE},
+        {"404 Not Found", "", AT_ONCE},
+        {"200 OK", "{}", AT_ONCE},
+        {"", "", NEVER},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const struct reply replies[] = {LISTS(VERSION, SWARM("true"), TWO, "[]"), cases[i],
-                                        ANSWER("/v1.41/containers/*", LINKED), END};
+    static const char *const paths[] = {"/v1.41/services", "/v1.41/nodes"};
+    for (size_t i = 0; i < ARRAY_SIZE(cases) * ARRAY_SIZE(paths); i++) {
+        const char *untold = paths[i % ARRAY_SIZE(paths)];
+        struct reply bad = {untold, cases[i / 2].status, cases[i / 2].body, cases[i / 2].how};
+        const struct reply replies[] = {
+            LISTS(VERSION, SWARM("true"), TWO, "[]"), bad,
+            ANSWER("/v1.41/services", SERVICES),      ANSWER("/v1.41/nodes", NODES),
+            ANSWER("/v1.41/containers/*", LINKED),    END};
         _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
         struct ng_engine engine;
         assert_int_equal(observe_within(*state, 400, replies, arena, &engine, NULL), 0);
-        assert_int_equal(engine.n_services, 0);
+        assert_int_equal(engine.n_services, untold != paths[0]);
+        assert_int_equal(engine.n_peers, untold != paths[1]);
         assert_int_equal(engine.containers[1].n_links, 1);
     }
 }
@@ -581,8 +612,8 @@ int main(void) {
         TEST(links_are_asked_over_a_few_connections),
         TEST(links_may_remain_untold),
         TEST(silence_about_one_ends_soon),
-        TEST(services_are_asked_of_who_knows_them),
-        TEST(services_may_remain_untold),
+        TEST(services_and_nodes_are_asked_of_who_knows_them),
+        TEST(services_and_nodes_may_remain_untold),
         TEST(podman_is_asked_for_network_modes),
         TEST(a_network_mode_has_to_be_told),
     };

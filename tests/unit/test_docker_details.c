@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What is asked about beside the lists: services, the ingress network, one container. */
+/* What is asked about beside the lists: services, nodes, the ingress network, one container. */
 
 #include "tests/unit/fixture_docker.h"
 
 /* -- services ------------------------------------------------------------------------ */
 
-static int decode_services_n(struct fixture *f, const char *text, size_t len) {
+typedef int decode_fn(struct ng_arena *, struct ng_docker_body, struct ng_engine *,
+                      struct ng_error *);
+
+static int decode_n(struct fixture *f, decode_fn *decode, const char *text, size_t len) {
     memset(&f->error, 0, sizeof(f->error));
     struct ng_docker_body body = body_of(text, len);
-    int r = ng_docker_decode_services(f->arena, body, &f->services, &f->n_services, &f->error);
+    int r = decode(f->arena, body, &f->engine, &f->error);
     free(body.bytes);
     assert_int_equal(r < 0, f->error.message[0] != '\0');
     return r;
 }
 
 static int decode_services(struct fixture *f, const char *text) {
-    return decode_services_n(f, text, strlen(text));
+    return decode_n(f, ng_docker_decode_services, text, strlen(text));
+}
+
+static int decode_nodes(struct fixture *f, const char *text) {
+    return decode_n(f, ng_docker_decode_nodes, text, strlen(text));
 }
 
 static int decode_ingress(struct fixture *f, const char *text) {
-    memset(&f->error, 0, sizeof(f->error));
-    struct ng_docker_body body = body_of(text, strlen(text));
-    int r = ng_docker_decode_ingress(f->arena, body, f->containers, f->n_containers, &f->services,
-                                     &f->n_services, &f->error);
-    free(body.bytes);
-    assert_int_equal(r < 0, f->error.message[0] != '\0');
-    return r;
+    return decode_n(f, ng_docker_decode_ingress, text, strlen(text));
 }
 
 /* "name stack: port/proto>target …" of each, in lines. */
 static void assert_services(const struct fixture *f, const char *expected) {
     char text[512] = "";
 #define ADD(...) snprintf(text + strlen(text), sizeof(text) - strlen(text), __VA_ARGS__)
-    for (size_t i = 0; i < f->n_services; i++) {
-        const struct ng_service *s = &f->services[i];
+    for (size_t i = 0; i < f->engine.n_services; i++) {
+        const struct ng_service *s = &f->engine.services[i];
         ADD("%s %s:", s->name, s->stack ? s->stack : "-");
         for (size_t k = 0; k < s->n_ports; k++)
             ADD(" %u/%u>%u", s->ports[k].port, s->ports[k].proto, s->ports[k].target);
@@ -69,11 +70,11 @@ static void services_are_read(void **state) {
     assert_services(f, "app -: 10/6>0 9/132>0\nweb shop: 8080/6>80 5353/17>53\n");
 
     assert_int_equal(decode_services(f, "null"), 0);
-    assert_int_equal(f->n_services, 0);
+    assert_int_equal(f->engine.n_services, 0);
     assert_int_equal(decode_services(f, " [] "), 0);
     assert_int_equal(decode_services(f, "[{},{\"Endpoint\":null},{\"Endpoint\":{\"Ports\":[]}}]"),
                      0);
-    assert_int_equal(f->n_services, 0);
+    assert_int_equal(f->engine.n_services, 0);
 }
 
 #define ONE(port) "[" SERVICE(NAMED("a"), "[" port "]") "]"
@@ -109,12 +110,12 @@ static void bad_services_are_refused(void **state) {
         {"[{}}]", "services: no valid JSON"},
     };
     struct fixture *f = *state;
-    f->n_services = 99;
+    f->engine.n_services = 99;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_int_equal(decode_services(f, cases[i].text), -EPROTO);
         if (!strstr(f->error.message, cases[i].message))
             fail_msg("%s\n  gave: %s", cases[i].text, f->error.message);
-        assert_int_equal(f->n_services, 99);
+        assert_int_equal(f->engine.n_services, 99);
     }
 }
 
@@ -123,7 +124,7 @@ static void every_cut_of_services_is_an_error(void **state) {
     static const char text[] =
         "[" SERVICE("\"x\":\"a\\\"]}\"," NAMED("a"), "[" PORT("tcp", "80", "80", "") "]") "]";
     for (size_t len = 0; len < sizeof(text) - 1; len++)
-        assert_int_equal(decode_services_n(f, text, len), -EPROTO);
+        assert_int_equal(decode_n(f, ng_docker_decode_services, text, len), -EPROTO);
     assert_int_equal(decode_services(f, text), 0);
     assert_services(f, "a -: 80/6>80\n");
 }
@@ -137,6 +138,55 @@ static void errors_do_not_quote_specs(void **state) {
     assert_null(strstr(f->error.message, "hunter"));
 }
 
+/* -- nodes --------------------------------------------------------------------------- */
+
+#define NODE(status, manager)                                                                      \
+    "{\"ID\":\"x\",\"Description\":{\"Engine\":{\"Plugins\":[{\"Name\":\"]}\"}]}},"                \
+    "\"Status\":" status ",\"ManagerStatus\":" manager "}"
+#define AT(addr) "{\"State\":\"ready\",\"Addr\":\"" addr "\"}"
+
+static void nodes_are_peers(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(decode_nodes(f, "null"), 0);
+    assert_int_equal(decode_nodes(f, "[]"), 0);
+    assert_int_equal(decode_nodes(f, "[{},{\"Status\":null},{\"Status\":{}}]"), 0);
+    assert_peers(&f->engine, "");
+    assert_int_equal(decode_nodes(f, "[" NODE(AT("192.0.2.7"), "null") "]"), 0);
+    assert_peers(&f->engine, "192.0.2.7");
+
+    /* Added to those that are known; 0.0.0.0 is nobody's. */
+    assert_int_equal(
+        decode_nodes(f, "[" NODE(AT("0.0.0.0"), AT("192.0.2.1:2377")) "," NODE(
+                            AT("2001:db8::2"), AT("[2001:db8::3]:2377")) "," NODE(AT("192.0.2.7"),
+                                                                                  AT("")) "]"),
+        0);
+    assert_peers(&f->engine, "192.0.2.1 192.0.2.7 2001:db8::2 2001:db8::3");
+}
+
+static void bad_nodes_are_refused(void **state) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"{}", "nodes: expected an array, found an object"},
+        {"[3]", "nodes[0]: no object at byte 0"},
+        {"[{\"Status\":[]}]", "nodes[0].Status: expected an object, found an array"},
+        {"[{\"Status\":{\"Addr\":7}}]",
+         "nodes[0].Status.Addr: expected a string, found the number 7"},
+        {"[" NODE(AT("192.0.2.9"), AT("")) ",{\"ManagerStatus\":\"\"}]",
+         "nodes[1].ManagerStatus: expected an object, found the string \"\""},
+        {"[{\"Status\":{\"Addr\"}}]", "nodes[0].Status: no valid JSON"},
+        {"[{}", "cut short"},
+    };
+    struct fixture *f = *state;
+    assert_int_equal(decode_nodes(f, "[" NODE(AT("192.0.2.7"), "null") "]"), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(decode_nodes(f, cases[i].text), -EPROTO);
+        if (!strstr(f->error.message, cases[i].message))
+            fail_msg("%s\n  gave: %s", cases[i].text, f->error.message);
+        assert_peers(&f->engine, "192.0.2.7");
+    }
+}
+
 /* -- the ingress network ------------------------------------------------------------- */
 
 #define INGRESS(services) "{\"Name\":\"ingress\",\"Services\":" services ",\"Peers\":[]}"
@@ -144,8 +194,8 @@ static void errors_do_not_quote_specs(void **state) {
 static void ports_of_the_ingress_network_are_read(void **state) {
     struct fixture *f = *state;
     struct ng_container container = {.service = "web", .stack = "shop"};
-    f->containers = &container;
-    f->n_containers = 1;
+    f->engine.containers = &container;
+    f->engine.n_containers = 1;
     assert_int_equal(
         decode_ingress(
             f, INGRESS("{\"web\":{\"VIP\":\"10.0.0.4\",\"Ports\":[\"Target: 80, Publish: 8080\","
@@ -154,6 +204,25 @@ static void ports_of_the_ingress_network_are_read(void **state) {
                        "\"quiet\":{\"Ports\":null},\"silent\":{}}")),
         0);
     assert_services(f, "api -: 9/0>0\nweb shop: 5353/0>53 8080/0>80\n");
+}
+
+#define ON_IT(peers) "{\"Peers\":" peers ",\"Services\":{}}"
+
+static void who_is_on_the_ingress_network_is_a_peer(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(decode_nodes(f, "[" NODE(AT("192.0.2.9"), "null") "]"), 0);
+    assert_int_equal(decode_ingress(f, ON_IT("[{\"Name\":\"x\",\"IP\":\"192.0.2.2\"},"
+                                             "{\"IP\":\"2001:db8::1\"},{\"IP\":\"192.0.2.1\"},"
+                                             "{\"IP\":\"192.0.2.2\"},{\"IP\":\"0.0.0.0\"},{}]")),
+                     0);
+    assert_peers(&f->engine, "192.0.2.1 192.0.2.2 192.0.2.9 2001:db8::1");
+    assert_int_equal(decode_ingress(f, ON_IT("null")), 0);
+    assert_peers(&f->engine, "192.0.2.1 192.0.2.2 192.0.2.9 2001:db8::1");
+    static const char *const bad[] = {ON_IT("{}"), ON_IT("[\"192.0.2.3\"]"), ON_IT("[{\"IP\":1}]")};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(decode_ingress(f, bad[i]), -EPROTO);
+        assert_peers(&f->engine, "192.0.2.1 192.0.2.2 192.0.2.9 2001:db8::1");
+    }
 }
 
 static void what_is_no_port_is_no_port(void **state) {
@@ -168,7 +237,7 @@ static void what_is_no_port_is_no_port(void **state) {
     static const char *const none[] = {"{}", "{\"Services\":null}", "{\"Services\":{}}"};
     for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
         assert_int_equal(decode_ingress(f, none[i]), 0);
-        assert_int_equal(f->n_services, 0);
+        assert_int_equal(f->engine.n_services, 0);
     }
     static const char *const bad[] = {"",
                                       "null",
@@ -319,7 +388,10 @@ int main(void) {
         TEST(bad_services_are_refused),
         TEST(every_cut_of_services_is_an_error),
         TEST(errors_do_not_quote_specs),
+        TEST(nodes_are_peers),
+        TEST(bad_nodes_are_refused),
         TEST(ports_of_the_ingress_network_are_read),
+        TEST(who_is_on_the_ingress_network_is_a_peer),
         TEST(what_is_no_port_is_no_port),
         TEST(links_are_read),
         TEST(network_modes_are_read),

@@ -63,6 +63,10 @@ static void bad_infos_are_refused(void **state) {
         "1}}}",
         "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"active\","
         "\"Cluster\":{\"DataPathPort\":\"4789\"}}}",
+        "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"active\",\"RemoteManagers\":{}}}",
+        "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"active\",\"RemoteManagers\":[\"\"]}}",
+        "{\"Name\":\"vm\",\"Swarm\":{\"LocalNodeState\":\"active\",\"RemoteManagers\":"
+        "[{\"Addr\":1}]}}",
         "{\"Name\":\"vm\",\"SecurityOptions\":{}}",
         "{\"Name\":\"vm\",\"Warnings\":\"none\"}",
         "{\"Name\":\"vm\",\"RegistryConfig\":[]}",
@@ -109,6 +113,35 @@ static void swarm_is_read(void **state) {
                           "\"NodeAddr\":\"192.0.2.1\"}");
     assert_false(e.swarm || e.manager);
     assert_int_equal(e.node_addr.family, 0);
+}
+
+static void managers_are_peers(void **state) {
+    static const struct {
+        const char *first, *second, *peers;
+    } cases[] = {
+        {"192.0.2.10:2377", "192.0.2.9:2377", "192.0.2.9 192.0.2.10"},
+        {"192.0.2.9:2377", "192.0.2.9:4000", "192.0.2.9"},
+        {"[2001:db8::2]:2377", "192.0.2.9:2377", "192.0.2.9 2001:db8::2"},
+        {"[fe80::1%eth0]:2377", "fe80::2%eth0", "fe80::1 fe80::2"},
+        {"2001:db8::1", "192.0.2.9", "192.0.2.9 2001:db8::1"},
+        /* Where no node can be asked: */
+        {"0.0.0.0:2377", "[::]:2377", ""},
+        {"", "node-2:2377", ""},
+    };
+    struct fixture *f = *state;
+    struct ng_engine e;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        e = read_info(f, ng_arena_printf(f->arena,
+                                         SWARM("\"RemoteManagers\":[{\"NodeID\":\"x\",\"Addr\":"
+                                               "\"%s\"},{\"Addr\":\"%s\"},{}]"),
+                                         cases[i].first, cases[i].second));
+        assert_peers(&e, cases[i].peers);
+    }
+    e = read_info(f, SWARM("\"RemoteManagers\":null"));
+    assert_peers(&e, "");
+    e = read_info(f, "\"Swarm\":{\"LocalNodeState\":\"inactive\",\"RemoteManagers\":"
+                     "[{\"Addr\":\"192.0.2.1:2377\"}]}");
+    assert_peers(&e, "");
 }
 
 static void security_options_are_read(void **state) {
@@ -236,6 +269,7 @@ int main(void) {
         TEST(info_is_read),
         TEST(bad_infos_are_refused),
         TEST(swarm_is_read),
+        TEST(managers_are_peers),
         TEST(security_options_are_read),
         TEST(insecure_registries_are_read),
         TEST(open_apis_are_read),

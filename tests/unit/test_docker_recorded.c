@@ -80,13 +80,14 @@ static void decode_details(struct fixture *f, const char *directory, struct ng_e
     int r = 0;
     if (engine->manager) {
         body = demanded(directory, "services.json");
-        r = ng_docker_decode_services(f->arena, body, &engine->services, &engine->n_services,
-                                      &f->error);
+        r = ng_docker_decode_services(f->arena, body, engine, &f->error);
+        free(body.bytes);
+        body = demanded(directory, "nodes.json");
+        r = r < 0 ? r : ng_docker_decode_nodes(f->arena, body, engine, &f->error);
         free(body.bytes);
     } else if (engine->swarm) {
         body = demanded(directory, "ingress.json");
-        r = ng_docker_decode_ingress(f->arena, body, f->containers, engine->n_containers,
-                                     &engine->services, &engine->n_services, &f->error);
+        r = ng_docker_decode_ingress(f->arena, body, engine, &f->error);
         free(body.bytes);
     }
     for (size_t i = 0; r == 0 && i < engine->n_containers; i++) {
@@ -112,6 +113,8 @@ static void tell_engine(FILE *out, const struct ng_engine *e) {
     if (e->swarm)
         fprintf(out, "swarm %s %s %u\n", e->manager ? "manager" : "worker",
                 ng_addr_text(e->node_addr, addr), e->data_path_port);
+    for (size_t i = 0; i < e->n_peers; i++)
+        fprintf(out, "peer %s\n", ng_addr_text(e->peers[i], addr));
     for (size_t i = 0; i < e->n_open_apis; i++)
         fprintf(out, "api %s %u%s\n", ng_addr_text(e->open_apis[i].addr, addr),
                 e->open_apis[i].port, e->open_apis[i].tls ? " tls" : "");

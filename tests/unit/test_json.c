@@ -61,9 +61,9 @@ static void assert_json(const json_t *value, const char *expected) {
 
 static void test_top(void **state) {
     (void)state;
-    static const char *const keys[] = {"schema", "host",     "time",     "complete",
-                                       "gaps",   "engines",  "backends", "exposures",
-                                       "links",  "findings", "summary",  NULL};
+    static const char *const keys[] = {"schema",   "host",    "time",     "complete",  "gaps",
+                                       "warnings", "engines", "backends", "exposures", "links",
+                                       "findings", "summary", NULL};
     static const char *const both[] = {"nf_tables", "iptables-legacy"};
     struct ng_result result = fixture_result();
     result.backends = (struct ng_strings){both, ARRAY_SIZE(both)};
@@ -76,6 +76,7 @@ static void test_top(void **state) {
     assert_string_equal(text_of(document, "time"), "2026-10-03T14:02:11Z");
     assert_json(json_object_get(document, "complete"), "true");
     assert_json(json_object_get(document, "gaps"), "[]");
+    assert_json(json_object_get(document, "warnings"), "[]");
     assert_json(json_object_get(document, "links"), "[]");
     assert_json(json_object_get(document, "engines"),
                 "[{\"endpoint\":\"unix:///var/run/docker.sock\",\"product\":\"Docker\","
@@ -253,7 +254,8 @@ static void test_engine(void **state) {
     assert_json(json_object_get(engine, "rootless"), "false");
     assert_json(json_object_get(engine, "userns"), "true");
     assert_json(json_object_get(engine, "swarm"),
-                "{\"manager\":true,\"node_addr\":\"192.0.2.1\",\"data_path_port\":4789}");
+                "{\"manager\":true,\"node_addr\":\"192.0.2.1\",\"data_path_port\":4789,"
+                "\"peers\":[\"192.0.2.2\",\"2001:db8::1\"]}");
     assert_json(json_object_get(engine, "open_apis"),
                 "[{\"addr\":\"0.0.0.0\",\"port\":2375,\"tls\":false},"
                 "{\"addr\":\"192.0.2.1\",\"port\":2376,\"tls\":true}]");
@@ -267,6 +269,7 @@ static void test_engine(void **state) {
     worker.manager = worker.userns = false;
     worker.node_addr.family = 0;
     worker.data_path_port = 9000;
+    worker.n_peers = 0;
     world.engines = &worker;
     document = print_document(&other);
     engine = json_array_get(json_object_get(document, "engines"), 0);
@@ -274,7 +277,7 @@ static void test_engine(void **state) {
     assert_json(json_object_get(engine, "rootless"), "true");
     assert_json(json_object_get(engine, "userns"), "false");
     assert_json(json_object_get(engine, "swarm"),
-                "{\"manager\":false,\"node_addr\":null,\"data_path_port\":9000}");
+                "{\"manager\":false,\"node_addr\":null,\"data_path_port\":9000,\"peers\":[]}");
     json_decref(document);
 }
 
@@ -368,8 +371,11 @@ static void test_hostile_strings(void **state) {
     struct ng_world world = fixture_world;
     struct ng_result result = fixture_result();
     const struct ng_gap gaps[] = {{.source = "docker", .reason = "line\nbreak"}};
+    const struct ng_warning warnings[] = {{.source = "/etc/a\nb", .text = "take it out\t"}};
 
     world.host = host;
+    world.warnings = warnings;
+    world.n_warnings = ARRAY_SIZE(warnings);
     result.world = &world;
     result.complete = false;
     result.gaps = gaps;
@@ -390,6 +396,8 @@ static void test_hostile_strings(void **state) {
         text_of(document, "host"));
     assert_json(json_object_get(document, "gaps"),
                 "[{\"source\":\"docker\",\"reason\":\"line\\nbreak\"}]");
+    assert_json(json_object_get(document, "warnings"),
+                "[{\"source\":\"/etc/a\\nb\",\"text\":\"take it out\\t\"}]");
     assert_json(json_object_get(document, "complete"), "false");
     json_decref(document);
 }
@@ -403,7 +411,7 @@ static void test_nothing(void **state) {
     assert_string_equal(
         text, "{\"schema\":\"netguard.check/1\",\"host\":\"h\","
               "\"time\":\"1970-01-01T00:00:00Z\",\"complete\":true,\"gaps\":[],"
-              "\"engines\":[],\"backends\":[],\"exposures\":[],\"links\":[],"
+              "\"warnings\":[],\"engines\":[],\"backends\":[],\"exposures\":[],\"links\":[],"
               "\"findings\":[],\"summary\":{\"exposures\":0,\"findings\":0,\"by_severity\":{}}}\n");
     free(text);
 }
