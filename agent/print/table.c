@@ -99,6 +99,18 @@ static void print_gaps(struct ng_sheet *sheet) {
                             NG_STYLE_YELLOW, ng_layout_escaped(layout, result->gaps[i].reason));
 }
 
+static void print_warnings(struct ng_sheet *sheet) {
+    const struct ng_world *world = sheet->result->world;
+    struct ng_layout *layout = &sheet->layout;
+
+    if (world->n_warnings == 0)
+        return;
+    ng_sheet_heading(sheet, "WARNINGS", world->n_warnings);
+    for (size_t i = 0; i < world->n_warnings; i++)
+        ng_layout_paragraph(layout, 0, ng_layout_escaped(layout, world->warnings[i].source),
+                            NG_STYLE_ALARM, ng_layout_escaped(layout, world->warnings[i].text));
+}
+
 /* -- the last lines: what it comes to ------------------------------------------------ */
 
 static const char *by_severity(struct ng_sheet *sheet) {
@@ -172,6 +184,7 @@ int ng_print_table(FILE *out, const struct ng_result *result,
     ng_sheet_containers(&sheet);
     ng_sheet_notes(&sheet);
     print_gaps(&sheet);
+    print_warnings(&sheet);
     print_summary(&sheet);
     return sheet.layout.failed ? -ENOMEM : 0;
 }

@@ -284,6 +284,27 @@ static void test_no_engine_and_gaps(void **state) {
     free(text);
 }
 
+/* Where they are not overlooked: beside the result. */
+static void test_warnings(void **state) {
+    (void)state;
+    const struct ng_warning warnings[] = {
+        {.source = "/etc/nftables.conf", .text = "holds a copy; take it out"},
+        {.source = "/etc/x\x1b", .text = "y\x1b"}};
+    struct ng_world world = fixture_world;
+    struct ng_result result = fixture_result();
+
+    char *text = fixture_print(&result, &fixture_plain);
+    assert_null(strstr(text, "WARNINGS"));
+    free(text);
+    world.warnings = warnings;
+    world.n_warnings = ARRAY_SIZE(warnings);
+    result.world = &world;
+    text = fixture_print(&result, &fixture_plain);
+    assert_has(text, "\n\nWARNINGS (2)\n/etc/nftables.conf holds a copy; take it out\n"
+                     "/etc/x\\x1b y\\x1b\n\nresult    ");
+    free(text);
+}
+
 static void test_groups_only_what_is_alike(void **state) {
     (void)state;
     struct ng_finding findings[2] = {fixture_findings[0], fixture_findings[1]};
@@ -461,6 +482,7 @@ int main(void) {
         cmocka_unit_test(test_backends),
         cmocka_unit_test(test_legacy_decider),
         cmocka_unit_test(test_no_engine_and_gaps),
+        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_groups_only_what_is_alike),
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_port_range_is_one_block),
