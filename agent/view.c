@@ -53,17 +53,19 @@ static uint64_t now_us(void) {
 
 static bool have_told(const struct ng_world *world, const struct ng_observe_options *where) {
     for (size_t i = 0; i < world->n_gaps; i++)
-        if (strcmp(world->gaps[i].source, "docker") == 0)
+        if (strcmp(world->gaps[i].source, "docker") == 0 ||
+            strcmp(world->gaps[i].source, NG_GAP_ENGINE) == 0)
             return false;
     return !where->without_engines;
 }
 
-int ng_view_conclude(struct ng_view *view, unsigned armed_s, struct ng_error *error) {
+int ng_view_conclude(struct ng_view *view, const struct ng_guard_options *options,
+                     struct ng_error *error) {
     int r = ng_judge(view->world, view->ruleset, view->law->policy, &view->result, error);
     if (r < 0)
         return r;
     view->arena = ng_arena_new();
-    r = view->arena ? ng_guard_make(view->result, armed_s, view->arena, &view->guard) : -ENOMEM;
+    r = view->arena ? ng_guard_make(view->result, options, view->arena, &view->guard) : -ENOMEM;
     return r < 0 ? ng_error_set(error, r, SOURCE, "out of memory") : 0;
 }
 
@@ -78,7 +80,7 @@ int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
     if (r == 0)
         r = ng_ruleset_of(view->world, &view->ruleset, error);
     if (r == 0)
-        r = ng_view_conclude(view, 0, error);
+        r = ng_view_conclude(view, &(struct ng_guard_options){0}, error);
     if (r < 0)
         return r;
     view->engines_told = have_told(view->world, where);

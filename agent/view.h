@@ -37,9 +37,9 @@ struct ng_view *ng_view_new(struct ng_law *law) _must_check_;
 /* Once for each. On any thread: nothing but the view is touched. */
 int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
                  struct ng_error *error) _must_check_;
-/* Of a world and ruleset that are in the view already, the judgement and the guard, which lasts for
- * `armed_s`. */
-int ng_view_conclude(struct ng_view *view, unsigned armed_s, struct ng_error *error) _must_check_;
+/* Of a world and ruleset that are in the view already, the judgement and the guard. */
+int ng_view_conclude(struct ng_view *view, const struct ng_guard_options *options,
+                     struct ng_error *error) _must_check_;
 /* Was enough seen for a guard? Of a listener that was not seen it is not known that it is this
  * machine's own: what would close too much for want of knowledge is not to be installed. */
 bool ng_view_suffices(const struct ng_view *view);

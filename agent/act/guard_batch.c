@@ -11,10 +11,8 @@
 #include <sys/socket.h>
 
 enum {
-    ANSWER_BYTES = 8 << 10, /* none repeats what it refuses */
-    /* What an answer takes of a socket's room, with what the kernel keeps around it. */
-    ANSWER_ROOM_BYTES = 2048,
-    HEADROOM_BYTES = 64 << 10,
+    ANSWER_BYTES = 8 << 10,    /* none repeats what it refuses */
+    HEADROOM_BYTES = 64 << 10, /* what the kernel keeps around a message that is sent */
 };
 
 /* The marks that enclose a transaction. */
@@ -49,14 +47,16 @@ static struct nlmsghdr *message_at(const struct ng_guard_writer *writer, size_t 
     return (struct nlmsghdr *)(void *)(writer->buffer.bytes + at);
 }
 
-/* After `seq`; returns how many there are. */
+/* After `seq`; returns how many there are. What is refused is told in any case, of each message and
+ * in their order: so an answer to the last one tells of all, and finds room. */
 static uint32_t number_messages(struct ng_guard_writer *writer, uint32_t seq) {
     uint32_t count = 0;
     for (size_t at = 0; at < writer->buffer.len_bytes;) {
         struct nlmsghdr *message = message_at(writer, at);
-        message->nlmsg_flags |= NLM_F_ACK;
         message->nlmsg_seq = seq + ++count;
         at += message->nlmsg_len;
+        if (at == writer->buffer.len_bytes)
+            message->nlmsg_flags |= NLM_F_ACK;
     }
     return count;
 }
@@ -123,14 +123,15 @@ const char *ng_guard_message_text(const struct ng_guard_writer *writer,
 
 /* -- the socket ------------------------------------------------------------------------ */
 
-/* Beyond what anybody may ask for where we may: changing the ruleset needs the same right. */
-static void make_room(int fd, int option, int forced_option, size_t len_bytes) {
+/* To send so much at once, beyond what anybody may ask for where we may: changing the ruleset needs
+ * the same right, but for root of a user namespace. */
+static void make_room(int fd, size_t len_bytes) {
     int wanted = len_bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)len_bytes, room = 0;
     socklen_t len = sizeof(room);
-    if (getsockopt(fd, SOL_SOCKET, option, &room, &len) == 0 && room >= wanted)
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &len) == 0 && room >= wanted)
         return;
-    if (setsockopt(fd, SOL_SOCKET, forced_option, &wanted, sizeof(wanted)) < 0)
-        (void)setsockopt(fd, SOL_SOCKET, option, &wanted, sizeof(wanted));
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof(wanted)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
 /* What has become of a transaction, as its answers come in. */
@@ -138,9 +139,31 @@ struct result {
     const struct ng_guard_writer *writer;
     struct ng_guard_outcome *outcome;
     uint32_t begin_seq, n_messages; /* whose numbers follow that of the mark before them */
-    uint32_t n_answered;
+    bool acknowledged;
     int code;
 };
+
+/* Where in the message that it refuses the kernel has found fault; 0: it does not say. */
+static uint32_t offset_in(const struct nlmsghdr *answer) {
+    const struct nlattr *attributes[NLMSGERR_ATTR_OFFS + 1];
+    const size_t at = NLMSG_HDRLEN + sizeof(struct nlmsgerr);
+    if (!(answer->nlmsg_flags & NLM_F_CAPPED) || !(answer->nlmsg_flags & NLM_F_ACK_TLVS) ||
+        ng_attributes_collect((const uint8_t *)answer + at, answer->nlmsg_len - at, attributes,
+                              NLMSGERR_ATTR_OFFS) < 0)
+        return 0;
+    return ng_attribute_u32(attributes[NLMSGERR_ATTR_OFFS], 0);
+}
+
+/* The name of the expression of a rule that begins there; NULL: none does. */
+static const char *expression_at(const struct nlmsghdr *rule, uint32_t offset) {
+    const struct nlattr *expression = (const void *)((const uint8_t *)rule + offset);
+    const struct nlattr *attributes[NFTA_EXPR_NAME + 1];
+    if (NFNL_MSG_TYPE(rule->nlmsg_type) != NFT_MSG_NEWRULE || offset < NLMSG_HDRLEN ||
+        offset > rule->nlmsg_len || !mnl_attr_ok(expression, (int)(rule->nlmsg_len - offset)) ||
+        ng_attributes_in(expression, attributes, NFTA_EXPR_NAME) < 0)
+        return NULL;
+    return ng_attribute_text(attributes[NFTA_EXPR_NAME]);
+}
 
 /* Where the batch as a whole is refused, the marks are answered. */
 static void take_answer(struct result *result, const struct nlmsghdr *message) {
@@ -149,14 +172,17 @@ static void take_answer(struct result *result, const struct nlmsghdr *message) {
     if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < NLMSG_HDRLEN + sizeof(*body) ||
         place > result->n_messages + 1)
         return;
-    if (place > 0 && place <= result->n_messages)
-        result->n_answered++;
+    if (place == result->n_messages)
+        result->acknowledged = true;
     if (body->error >= 0 || result->code < 0)
         return;
+    struct ng_guard_outcome *outcome = result->outcome;
     result->code = body->error;
-    result->outcome->failed = message_of(result->writer, message->nlmsg_seq);
-    if (ng_netlink_error_text(message, result->outcome->text, sizeof(result->outcome->text)) < 0)
-        result->outcome->text[0] = '\0';
+    outcome->failed = message_of(result->writer, message->nlmsg_seq);
+    if (outcome->failed)
+        outcome->expression = expression_at(outcome->failed, offset_in(message));
+    if (ng_netlink_error_text(message, outcome->text, sizeof(outcome->text)) < 0)
+        outcome->text[0] = '\0';
 }
 
 /* All answers have come when the call that sends returns, since the kernel gives them within it.
@@ -220,9 +246,7 @@ int ng_guard_commit(int fd, uint32_t *seq, uint32_t generation, struct ng_guard_
         .n_messages = n_messages,
     };
 
-    make_room(fd, SO_SNDBUF, SO_SNDBUFFORCE, writer->buffer.len_bytes + HEADROOM_BYTES);
-    make_room(fd, SO_RCVBUF, SO_RCVBUFFORCE,
-              (size_t)n_messages * ANSWER_ROOM_BYTES + HEADROOM_BYTES);
+    make_room(fd, writer->buffer.len_bytes + HEADROOM_BYTES);
     int r = take_answers(fd, NULL);
     if (r == 0)
         r = send_all(fd, parts);
@@ -235,5 +259,5 @@ int ng_guard_commit(int fd, uint32_t *seq, uint32_t generation, struct ng_guard_
         return -EAGAIN;
     if (result.code < 0)
         return result.code;
-    return result.n_answered == n_messages ? 0 : -EAGAIN;
+    return result.acknowledged ? 0 : -EAGAIN;
 }

@@ -154,6 +154,7 @@ void ng_guard_write_steps(struct ng_guard_writer *writer, const struct ng_guard 
 /* What the kernel has said about one. */
 struct ng_guard_outcome {
     const struct nlmsghdr *failed; /* the message that it refused; NULL: the batch as a whole */
+    const char *expression;        /* of that, where it is a rule; NULL: it does not say */
     char text[256];                /* its own words, "": none */
 };
 

@@ -263,25 +263,38 @@ static const char *lacking(const struct change *change, const struct ng_guard_ou
     return change->owner == NG_GUARD_OWNED ? "tables with an owner need Linux 5.12" : NULL;
 }
 
+/* What to do about it; "": nobody knows. */
+static const char *remedy(int code) {
+    switch (code) {
+    case -EPERM:
+    case -EACCES:
+        return "; CAP_NET_ADMIN is needed, run as root";
+    case -EMSGSIZE:
+        return "; so much at once only root may send, or who raises net.core.wmem_max";
+    default:
+        return "";
+    }
+}
+
 static int refused(const struct change *change, const struct ng_guard_writer *writer,
                    const struct ng_guard_outcome *outcome, int code, struct ng_error *error) {
     const char *doing = change->guard ? "install" : "remove";
     const char *hint = lacking(change, outcome, code);
-    char what[160];
+    char what[160], expression[64] = "";
     if (hint)
         return ng_error_set(error, -EOPNOTSUPP, NG_GUARD_SOURCE,
                             "cannot install the table inet %s: %s (the kernel says: %s)",
                             NG_GUARD_TABLE_NAME, hint, strerror(-code));
-    if (code == -EPERM || code == -EACCES)
-        hint = "; CAP_NET_ADMIN is needed, run as root";
     if (outcome->failed)
         ng_guard_message_text(writer, outcome->failed, what, sizeof(what));
     else
         snprintf(what, sizeof(what), "table inet %s", NG_GUARD_TABLE_NAME);
+    if (outcome->expression)
+        snprintf(expression, sizeof(expression), " of its expression \"%s\"", outcome->expression);
     return ng_error_set(error, code, NG_GUARD_SOURCE,
-                        "cannot %s the %s: the kernel says: %s%s%s%s%s", doing, what,
+                        "cannot %s the %s: the kernel says%s: %s%s%s%s%s", doing, what, expression,
                         strerror(-code), outcome->text[0] ? " (" : "", outcome->text,
-                        outcome->text[0] ? ")" : "", hint ? hint : "");
+                        outcome->text[0] ? ")" : "", remedy(code));
 }
 
 /* Looks, and changes what it has seen. -EAGAIN: it was changed in between, or what has become of

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/observe/ruleset_decode.h"
-#include "netguard/trace.h"
+#include "netguard/reach.h"
 
 static enum ng_exit no_memory(struct ng_error *error) {
     ng_error_set(error, -ENOMEM, "", "out of memory");
@@ -37,6 +37,7 @@ static enum ng_exit predict(struct ng_enforcement *enforcement, struct ng_error 
 
 enum ng_exit ng_enforcement_make(const struct ng_options *options,
                                  struct ng_enforcement *enforcement, struct ng_error *error) {
+    const struct ng_guard_options how = {.armed_s = options->for_s, .cut_peers = options->force};
     struct ng_view *view;
 
     if (ng_law_read(options->policy, &enforcement->law, error) < 0)
@@ -45,7 +46,7 @@ enum ng_exit ng_enforcement_make(const struct ng_options *options,
     if (!view)
         return no_memory(error);
     if (ng_load(options, &view->world, &view->ruleset, error) < 0 ||
-        ng_view_conclude(view, options->for_s, error) < 0)
+        ng_view_conclude(view, &how, error) < 0)
         return NG_EXIT_INCOMPLETE;
     return predict(enforcement, error);
 }
@@ -57,30 +58,47 @@ void ng_enforcement_free(struct ng_enforcement *enforcement) {
     ng_law_unref(enforcement->law);
 }
 
-bool ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
-                              const struct ng_session *session) {
+static bool is_of_guard(const struct ng_ruleset *ruleset, uint32_t rule) {
+    if (rule == NG_NONE)
+        return false;
+    const struct ng_table *table =
+        &ruleset->tables[ruleset->chains[ruleset->rules[rule].chain].table];
+
+    return !table->legacy && strcmp(table->name, NG_GUARD_TABLE_NAME) == 0 &&
+           strcmp(ng_table_family_text(table->family), "inet") == 0;
+}
+
+/* Packets of a connection that exists: rules that keep new ones out may come before the guard. */
+int ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
+                             const struct ng_session *session, bool *ret_locks_out) {
+    enum { ESTABLISHED = 2, ACK = 0x10 };
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    _cleanup_(ng_tracer_freep) struct ng_tracer *tracer = NULL;
+    _cleanup_(ng_reach_freep) struct ng_engine_state *state = NULL;
+    const struct ng_ruleset *ruleset = enforcement->then_ruleset;
     const struct ng_question question = {
         .family = session->local.family,
         .proto = NG_TCP,
         .iif = session->link,
         .daddr = session->local.value,
         .dport = session->local_port,
+        .has_tcp_flags = true,
+        .tcp_flags = ACK,
+        .ct_state = ESTABLISHED,
         .one_source = true,
         .saddr = session->peer.value,
         .sport = session->peer_port,
     };
-    struct ng_trace trace;
+    struct ng_answer answer;
+    int r = arena ? ng_reach_new(enforcement->then_world, ruleset, &state) : -ENOMEM;
 
-    if (!arena || ng_tracer_new(enforcement->then_world, enforcement->then_ruleset, &tracer) < 0 ||
-        ng_trace(tracer, &question, arena, &trace) < 0 || !trace.decisive ||
-        trace.packet != NG_DROPPED || trace.decisive->by_rule == NG_NONE)
-        return false;
-    const struct ng_ruleset *ruleset = enforcement->then_ruleset;
-    const struct ng_chain *chain = &ruleset->chains[ruleset->rules[trace.decisive->by_rule].chain];
-    const struct ng_table *table = &ruleset->tables[chain->table];
-
-    return !table->legacy && strcmp(table->name, NG_GUARD_TABLE_NAME) == 0 &&
-           strcmp(ng_table_family_text(table->family), "inet") == 0;
+    if (r == 0)
+        r = ng_reach_ask(state, &question, arena, &answer);
+    if (r < 0)
+        return r;
+    *ret_locks_out = false;
+    for (size_t i = 0; i < answer.n_outcomes; i++)
+        if (answer.outcomes[i].fate == NG_FATE_DROPPED &&
+            is_of_guard(ruleset, answer.outcomes[i].by_rule))
+            *ret_locks_out = true;
+    return 0;
 }

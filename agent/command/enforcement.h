@@ -27,8 +27,9 @@ enum ng_exit ng_enforcement_make(const struct ng_options *options,
                                  struct ng_enforcement *enforcement, struct ng_error *error);
 void ng_enforcement_free(struct ng_enforcement *enforcement);
 
-/* Would the guard drop the packets of this connection? */
-bool ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
-                              const struct ng_session *session);
+/* Would the guard drop packets of this connection, or perhaps? 0, -ENOMEM, or -EINVAL: it came in
+ * by no link that was seen. */
+int ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
+                             const struct ng_session *session, bool *ret_locks_out) _must_check_;
 
 #endif

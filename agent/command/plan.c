@@ -8,22 +8,18 @@
  * rules are, trusts what it is given. */
 static int compare(const struct ng_enforcement *enforcement, struct ng_plan *plan,
                    struct ng_error *error) {
-    struct ng_guard_installed installed;
     struct ng_guard_change *changes;
     int r = ng_guard_installed_in(&enforcement->view->world->nft, enforcement->view->arena,
-                                  &installed, error);
+                                  &plan->installed, error);
 
     if (r < 0)
         return r;
-    r = ng_guard_compare(plan->guard, &installed, false, enforcement->view->arena, &changes,
+    r = ng_guard_compare(plan->guard, &plan->installed, false, enforcement->view->arena, &changes,
                          &plan->n_changes);
     if (r < 0)
         return ng_error_set(error, r, "", "out of memory");
     plan->compared = true;
     plan->changes = changes;
-    plan->hold = installed.hold;
-    plan->counts = installed.counts;
-    plan->n_counts = installed.n_counts;
     return 0;
 }
 

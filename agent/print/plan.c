@@ -52,6 +52,10 @@ void ng_print_effects(FILE *out, const char *prefix, const struct ng_guard_effec
     }
 }
 
+static unsigned long long seconds_left(const struct ng_guard_installed *installed) {
+    return (installed->armed_ms + 999) / 1000;
+}
+
 static const char *hold_words(enum ng_guard_hold hold) {
     switch (hold) {
     case NG_GUARD_ABSENT:
@@ -94,16 +98,25 @@ static void put_list(FILE *out, const char *title, struct ng_strings texts) {
     }
 }
 
-static void put_counts(FILE *out, const struct ng_plan *plan) {
-    for (size_t i = 0; i < plan->n_counts; i++)
-        if (plan->counts[i].packets)
-            fprintf(out, "#   %s has dropped %llu packets\n", plan->counts[i].chain,
-                    (unsigned long long)plan->counts[i].packets);
+static void put_counts(FILE *out, const struct ng_guard_installed *installed) {
+    for (size_t i = 0; i < installed->n_counts; i++)
+        if (installed->counts[i].packets)
+            fprintf(out, "#   %s has dropped %llu packets\n", installed->counts[i].chain,
+                    (unsigned long long)installed->counts[i].packets);
+}
+
+/* What `apply --for` has installed. */
+static void put_time(FILE *out, const struct ng_guard_installed *installed) {
+    if (installed->expired)
+        fputs("# Its time has run out: it is not in force.\n", out);
+    else if (installed->armed_ms)
+        fprintf(out, "# It goes out of force by itself in %llu s.\n", seconds_left(installed));
 }
 
 static void put_difference(FILE *out, const struct ng_plan *plan) {
-    fprintf(out, "# The guard is %s.\n", hold_words(plan->hold));
-    put_counts(out, plan);
+    fprintf(out, "# The guard is %s.\n", hold_words(plan->installed.hold));
+    put_time(out, &plan->installed);
+    put_counts(out, &plan->installed);
     fputs(plan->n_changes ? "# What has to change for it:\n" : "# Nothing has to change for it.\n",
           out);
     for (size_t i = 0; i < plan->n_changes; i++)
@@ -190,14 +203,16 @@ static void put_effects(struct ng_json *json, const struct ng_plan *plan) {
 
 static void put_dropped(struct ng_json *json, const struct ng_plan *plan) {
     ng_json_open(json, '[');
-    for (size_t i = 0; i < plan->n_counts; i++) {
+    for (size_t i = 0; i < plan->installed.n_counts; i++) {
+        const struct ng_guard_count *count = &plan->installed.counts[i];
+
         ng_json_open(json, '{');
         ng_json_key(json, "chain");
-        ng_json_string(json, plan->counts[i].chain);
+        ng_json_string(json, count->chain);
         ng_json_key(json, "packets");
-        ng_json_number(json, plan->counts[i].packets);
+        ng_json_number(json, count->packets);
         ng_json_key(json, "bytes");
-        ng_json_number(json, plan->counts[i].bytes);
+        ng_json_number(json, count->bytes);
         ng_json_close(json, '}');
     }
     ng_json_close(json, ']');
@@ -216,7 +231,12 @@ int ng_print_plan_json(FILE *out, const struct ng_plan *plan) {
     ng_json_key(&json, "mode");
     ng_json_string(&json, plan->policy->mode == NG_MONITOR ? "monitor" : "enforce");
     ng_json_key(&json, "installed");
-    ng_json_string_or_null(&json, plan->compared ? hold_names[plan->hold] : NULL);
+    ng_json_string_or_null(&json, plan->compared ? hold_names[plan->installed.hold] : NULL);
+    ng_json_key(&json, "seconds_left");
+    if (plan->installed.armed_ms || plan->installed.expired)
+        ng_json_number(&json, seconds_left(&plan->installed));
+    else
+        ng_json_null(&json);
     ng_json_key(&json, "dropped");
     put_dropped(&json, plan);
     ng_json_key(&json, "changes");

@@ -11,10 +11,8 @@
 struct ng_plan {
     const struct ng_policy *policy;
     const struct ng_guard *guard;
-    bool compared; /* with what is installed; else the next five say nothing */
-    enum ng_guard_hold hold;
-    const struct ng_guard_count *counts;
-    size_t n_counts;
+    bool compared; /* with what is installed; else it and the changes say nothing */
+    struct ng_guard_installed installed;
     const struct ng_guard_change *changes;
     size_t n_changes;
     const struct ng_guard_effect *effects;

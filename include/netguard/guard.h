@@ -128,13 +128,18 @@ struct ng_guard {
     size_t n_chains;
     unsigned armed_s;         /* how long elements with a timeout last; 0: there are none */
     struct ng_strings limits; /* what this policy asks for and the table cannot do, a line each */
+    const char *withheld;     /* one of them: what it does not do so that the swarm lives */
+};
+
+struct ng_guard_options {
+    unsigned armed_s; /* it goes out of force by itself after so many seconds, 0: never */
+    bool cut_peers;   /* close the swarm's ports also to nodes that `usage: cluster` keeps out */
 };
 
 /* The table that enforces the policy in this world, as far as the world is known: what is not
- * known stays closed. `armed_s`: it goes out of force by itself after so many seconds, 0: never.
- * Everything in `arena`; the result must outlive it. 0 or -ENOMEM. */
-int ng_guard_make(const struct ng_result *result, unsigned armed_s, struct ng_arena *arena,
-                  struct ng_guard *ret_guard) _must_check_;
+ * known stays closed. Everything in `arena`; the result must outlive it. 0 or -ENOMEM. */
+int ng_guard_make(const struct ng_result *result, const struct ng_guard_options *options,
+                  struct ng_arena *arena, struct ng_guard *ret_guard) _must_check_;
 
 /* What it comes to: who gets in now, and would with the guard in force. */
 struct ng_guard_effect {

@@ -82,9 +82,20 @@ struct ng_selector {
     size_t n_labels;
 };
 
+/* What the engine's own ports are for. */
+enum ng_usage {
+    NG_USAGE_NONE,
+    NG_USAGE_DOCKER_API,
+    NG_USAGE_CLUSTER, /* what the nodes of a swarm say to each other */
+};
+
 struct ng_rule_policy {
     const char *id;
     bool allow; /* else deny */
+    /* Of `usage:`: a deny of the ports that the engine itself listens on for that, whatever their
+     * numbers; its `ports` are the usual ones, and `to` is empty. Such rules stand before all
+     * others. */
+    enum ng_usage usage;
     const struct ng_port_match *ports;
     size_t n_ports;
     struct ng_strings from;       /* zone ids, never empty */

@@ -12,7 +12,8 @@
 /* What the policy says of one exposure to one zone. */
 struct say {
     bool blocks;
-    const struct ng_rule_policy *rule; /* of what it blocks; NULL: its default */
+    const struct ng_rule_policy *rule; /* that decides; NULL: its default */
+    const struct ng_port_match *port;  /* by which */
 };
 
 static struct say ask_policy(const struct ng_result *result, const struct ng_exposure *exposure,
@@ -23,6 +24,7 @@ static struct say ask_policy(const struct ng_result *result, const struct ng_exp
         .blocks = objects && ng_offence_action(result->policy, &offence) == NG_BLOCK &&
                   !ng_is_excepted(result->policy, result->world->time_s, &offence),
         .rule = offence.rule,
+        .port = offence.port,
     };
 }
 
@@ -98,7 +100,7 @@ static void close_listener(struct maker *maker, struct zone *zone,
                            const struct ng_exposure *exposure, const struct ng_rule_policy *rule) {
     bool any = ng_addr_is_any(exposure->host_addr), ip6 = exposure->family == NG_IP6;
     ng_guard_add(maker, any ? zone->refused : zone->refused_at[ip6], listener(exposure, NULL));
-    if (!ng_guard_is_closed(zone, exposure->proto, exposure->host_port))
+    if (!ng_guard_is_closed_here(zone, exposure->proto, exposure->host_port))
         ng_guard_add(maker, any ? zone->input : zone->input_at[ip6],
                      listener(exposure, ng_guard_rule_chain(maker, rule)));
 }
@@ -114,13 +116,41 @@ static bool has_port(const struct ng_exposure *exposure) {
     return exposure->proto == NG_TCP || exposure->proto == NG_UDP || exposure->proto == NG_SCTP;
 }
 
+/* By number, and of whatever service: that is the operator's word for what the kernel serves by
+ * itself, as NFS, and nobody is seen to hold. */
+static bool is_vouched_for(const struct say *say) {
+    if (!say->rule || !say->rule->allow || !say->port || say->port->any)
+        return false;
+    for (size_t i = 0; i < say->rule->n_to; i++)
+        if (say->rule->to[i].host && say->rule->to[i].process.count == 0)
+            return true;
+    return false;
+}
+
+/* What may be a container's stays closed; where it may be the kernel's, that is told. */
+static void open_here(struct maker *maker, struct zone *zone, const struct ng_exposure *exposure,
+                      const struct say *say) {
+    if (!exposure->unidentified || (!exposure->process && is_vouched_for(say)))
+        open_listener(maker, zone, exposure);
+    else if (!exposure->process)
+        ng_guard_limit(
+            maker, ng_guard_printf(maker,
+                                   "port %u/%s of this host stays closed to zone %s: who "
+                                   "holds it is not known; if it is a service of the "
+                                   "machine's own, a rule can say so: {id: …, allow: "
+                                   "[%u/%s], to: {host: {}}, from: [%s]}",
+                                   exposure->host_port, ng_proto_text(exposure->proto), zone->id,
+                                   exposure->host_port, ng_proto_text(exposure->proto), zone->id));
+}
+
 static void open_exposure(struct maker *maker, struct zone *zone,
-                          const struct ng_exposure *exposure) {
+                          const struct ng_exposure *exposure, const struct say *say) {
+    bool here = ng_guard_is_closed_here(zone, exposure->proto, exposure->host_port);
     bool host = ng_guard_is_closed(zone, exposure->proto, exposure->host_port);
     bool inner = ng_guard_is_closed(zone, exposure->proto, exposure->container_port);
     bool closed = host || inner || zone->by_default;
-    if (listens_here(exposure) && host && !exposure->unidentified)
-        open_listener(maker, zone, exposure);
+    if (listens_here(exposure) && here)
+        open_here(maker, zone, exposure, say);
     if (exposure->kind == NG_KIND_INGRESS && closed)
         ng_guard_add(maker, of_proto(zone->ingress, exposure->proto),
                      (struct ng_guard_element){.key = {{.number = exposure->host_port}}});
@@ -132,6 +162,11 @@ static void close_exposure(struct maker *maker, struct zone *zone,
                            const struct ng_exposure *exposure, const struct ng_rule_policy *rule) {
     if (listens_here(exposure))
         close_listener(maker, zone, exposure, rule);
+    if (exposure->kind == NG_KIND_INGRESS &&
+        !ng_guard_is_closed(zone, exposure->proto, exposure->host_port))
+        ng_guard_add(maker, of_proto(zone->refused_ingress, exposure->proto),
+                     (struct ng_guard_element){.key = {{.number = exposure->host_port}},
+                                               .chain = ng_guard_rule_chain(maker, rule)});
     if (exposure->kind == NG_KIND_L2)
         ng_guard_limit(maker, ng_guard_printf(maker,
                                               "%s is on the LAN by a network of driver macvlan or "
@@ -140,16 +175,34 @@ static void close_exposure(struct maker *maker, struct zone *zone,
                                               exposure->container->name));
 }
 
+/* Of the machine's own tunnels it cannot be told apart. */
+static void close_tunnels(struct maker *maker, struct zone *zone,
+                          const struct ng_exposure *exposure, const struct ng_rule_policy *rule) {
+    for (unsigned ip6 = 0; ip6 < 2; ip6++)
+        ng_guard_add(
+            maker, zone->tunnels,
+            (struct ng_guard_element){.key = {{.number = ip6 ? NG_GUARD_IPV6 : NG_GUARD_IPV4},
+                                              {.number = exposure->proto}},
+                                      .chain = ng_guard_rule_chain(maker, rule)});
+    ng_guard_limit(maker, ng_guard_printf(maker,
+                                          "ESP from zone %s is kept out for the sake of encrypted "
+                                          "overlay networks; so is that of IPsec tunnels of this "
+                                          "machine's own",
+                                          zone->id));
+}
+
 void ng_guard_fill(struct maker *maker, struct zone *zone) {
     const struct ng_result *result = maker->result;
     for (size_t i = 0; i < result->n_exposures; i++) {
         const struct ng_exposure *exposure = &result->exposures[i];
         struct say say = ask_policy(result, exposure, zone->id);
+        if (exposure->proto == NG_ESP && say.blocks)
+            close_tunnels(maker, zone, exposure, say.rule);
         if (!has_port(exposure))
             continue;
         if (say.blocks)
             close_exposure(maker, zone, exposure, say.rule);
         else
-            open_exposure(maker, zone, exposure);
+            open_exposure(maker, zone, exposure, &say);
     }
 }

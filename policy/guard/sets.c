@@ -29,14 +29,16 @@ void *ng_guard_alloc(struct maker *maker, size_t count, size_t size) {
 }
 
 char *ng_guard_printf(struct maker *maker, const char *format, ...) {
-    char text[256];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    int len = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    char *own = ng_arena_strdup(maker->arena, text);
+    char *own = len < 0 ? NULL : ng_guard_alloc(maker, (size_t)len + 1, 1);
     if (!own)
-        maker->error = -ENOMEM;
+        return NULL;
+    va_start(arguments, format);
+    vsnprintf(own, (size_t)len + 1, format, arguments);
+    va_end(arguments);
     return own;
 }
 
@@ -55,7 +57,7 @@ const char *ng_guard_rule_chain(struct maker *maker, const struct ng_rule_policy
 
 const char *ng_guard_closed_chain(struct maker *maker, const struct zone *zone,
                                   const struct ng_rule_policy *rule) {
-    return ng_guard_printf(maker, "closed_%s_%s", zone->id, rule ? rule->id : "default");
+    return ng_guard_printf(maker, "closed_%s/%s", zone->id, rule ? rule->id : "default");
 }
 
 /* -- sets ---------------------------------------------------------------------------- */

@@ -470,6 +470,7 @@ int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
     for (size_t i = 0; i < judgement->n_arrivals; i++) {
         const struct arrival *arrival = &judgement->arrivals[i];
         if (ng_addrset_empty(arrival->sources[ip6]) ||
+            !ng_is_asked_from(judgement->policy, exposure, arrival->zone) ||
             !ng_comes_in_by(judgement->world, exposure, arrival->link))
             continue;
         struct ng_reach *own = &reach[n++];

@@ -144,10 +144,11 @@ static const char *guard_line(const struct judgement *judgement, const struct of
     const char *where = policy->built_in ? "a policy of your own"
                         : offence->rule  ? offence->rule->id
                                          : "the policy's default";
-    return ng_arena_printf(judgement->arena,
-                           "or let the guard close the port: `action: block` in %s%s, `mode: "
-                           "enforce`, and `netguard apply`",
-                           !policy->built_in && offence->rule ? "rule " : "", where);
+    return ng_arena_printf(
+        judgement->arena,
+        "or let the guard close the port: `action: block` in %s%s, `mode: "
+        "enforce`, and `netguard apply`",
+        !policy->built_in && offence->rule && !offence->rule->usage ? "rule " : "", where);
 }
 
 /* Lines are what a fix consists of: a name that breaks one must not add its own. */
@@ -299,7 +300,9 @@ const char *ng_finding_fix(const struct judgement *judgement, const struct offen
     struct ng_arena *arena = judgement->arena;
     const struct ng_exposure *exposure = offence->exposure;
     const char *text = fix_text(judgement, offence);
-    if (!exposure->container || exposure->kind == NG_KIND_L2 || !text)
+    const struct ng_rule_policy *rule = offence->rule;
+    bool guarded = exposure->container || action == NG_BLOCK || (rule && rule->usage);
+    if (!guarded || exposure->kind == NG_KIND_L2 || !text)
         return text;
     const char *guard = guard_line(judgement, offence, action);
     return guard ? ng_arena_printf(arena, "%s\n%s", text, guard) : NULL;

@@ -45,12 +45,21 @@ bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *expo
 }
 
 /* Traffic between containers is asked about only where the policy has a word on it: it
- * multiplies the questions by the number of networks. */
-static bool policy_names_containers(const struct ng_policy *policy) {
-    for (size_t i = 0; i < policy->n_rules; i++)
-        if (ng_rule_is_from(&policy->rules[i], NG_ZONE_CONTAINERS))
+ * multiplies the questions by the number of networks. `exposure` NULL: on any. */
+static bool policy_names_containers(const struct ng_policy *policy,
+                                    const struct ng_exposure *exposure) {
+    for (size_t i = 0; i < policy->n_rules; i++) {
+        const struct ng_rule_policy *rule = &policy->rules[i];
+        bool others = exposure && rule->usage && rule->usage != ng_role_usage(exposure->role);
+        if (!others && ng_rule_is_from(rule, NG_ZONE_CONTAINERS))
             return true;
+    }
     return false;
+}
+
+bool ng_is_asked_from(const struct ng_policy *policy, const struct ng_exposure *exposure,
+                      const char *zone) {
+    return strcmp(zone, NG_ZONE_CONTAINERS) != 0 || policy_names_containers(policy, exposure);
 }
 
 static bool interface_matches(const struct ng_zone_match *match, const char *name) {
@@ -137,6 +146,22 @@ static int arrivals_of_link(struct judgement *judgement, const struct ng_link *l
     return r < 0 ? r : add_arrival(judgement, NG_ZONE_PUBLIC, link, left);
 }
 
+const char *ng_zone_of(const struct ng_world *world, const struct ng_policy *policy,
+                       const struct ng_link *link, struct ng_addr source) {
+    bool ip6 = source.family == NG_IP6;
+    if (ng_leads_to_containers(world, link))
+        return NG_ZONE_CONTAINERS;
+    for (size_t i = 0; i < policy->n_zones; i++)
+        for (size_t k = 0; k < policy->zones[i].n_matches; k++) {
+            const struct ng_zone_match *match = &policy->zones[i].matches[k];
+            bool from = !match->has_sources ||
+                        ng_addrset_contains(ip6 ? match->sources6 : match->sources4, source.value);
+            if (from && interface_matches(match, link->name))
+                return policy->zones[i].id;
+        }
+    return NG_ZONE_PUBLIC;
+}
+
 static size_t zone_order(const struct ng_policy *policy, const char *zone) {
     if (strcmp(zone, NG_ZONE_CONTAINERS) == 0)
         return 0;
@@ -156,7 +181,7 @@ static int compare_arrivals(const void *left, const void *right, void *context) 
 
 int ng_find_arrivals(struct judgement *judgement) {
     const struct ng_world *world = judgement->world;
-    bool containers_asked = policy_names_containers(judgement->policy);
+    bool containers_asked = policy_names_containers(judgement->policy, NULL);
     for (size_t i = 0; i < world->n_links; i++) {
         const struct ng_link *link = &world->links[i];
         if (!sees_packets(world, link))

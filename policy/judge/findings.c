@@ -9,6 +9,8 @@
 #define ID_DENIED_CONTAINER "NG001"
 #define ID_UNNAMED          "NG002"
 #define ID_DENIED_HOST      "NG003"
+#define ID_DOCKER_API       "NG004"
+#define ID_CLUSTER          "NG005"
 
 static const char default_rule[] = "default";
 
@@ -57,6 +59,11 @@ bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone) {
     return false;
 }
 
+/* Whatever its number: an API may listen anywhere, and ESP has none. */
+static bool is_for(const struct ng_rule_policy *rule, const struct ng_exposure *exposure) {
+    return ng_role_usage(exposure->role) == rule->usage;
+}
+
 /* Without `to` a rule is about containers; a deny is about the machine's own services as
  * well, but only ever to tell of them. */
 static bool target_matches(const struct ng_rule_policy *rule, const struct ng_exposure *exposure) {
@@ -71,8 +78,10 @@ static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy
                                                   const struct ng_port_match **ret_port) {
     for (size_t i = 0; i < policy->n_rules; i++) {
         const struct ng_rule_policy *rule = &policy->rules[i];
-        const struct ng_port_match *port = ports_match(rule, exposure);
-        if (port && ng_rule_is_from(rule, zone) && target_matches(rule, exposure)) {
+        const struct ng_port_match *port = rule->usage ? NULL : ports_match(rule, exposure);
+        bool matches =
+            rule->usage ? is_for(rule, exposure) : port && target_matches(rule, exposure);
+        if (matches && ng_rule_is_from(rule, zone)) {
             *ret_port = port;
             return rule;
         }
@@ -135,10 +144,19 @@ static int zones_of(struct ng_arena *arena, const struct offence *offence,
 
 enum ng_action ng_offence_action(const struct ng_policy *policy, const struct offence *offence) {
     const struct ng_rule_policy *rule = offence->rule;
-    bool named_host = rule && rule->n_to;
+    bool named_host = rule && (rule->n_to || rule->usage);
     if (!offence->exposure->container && !named_host)
         return NG_ALERT;
     return rule ? rule->action : policy->default_action;
+}
+
+static const char *finding_id(const struct ng_exposure *exposure,
+                              const struct ng_rule_policy *rule) {
+    if (!rule)
+        return ID_UNNAMED;
+    if (rule->usage)
+        return rule->usage == NG_USAGE_CLUSTER ? ID_CLUSTER : ID_DOCKER_API;
+    return exposure->container ? ID_DENIED_CONTAINER : ID_DENIED_HOST;
 }
 
 static int add_finding(struct judgement *judgement, const struct offence *offence) {
@@ -155,9 +173,7 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
     const struct ng_rule_policy *rule = offence->rule;
     enum ng_action action = ng_offence_action(judgement->policy, offence);
     struct ng_finding finding = {
-        .id = !rule                 ? ID_UNNAMED
-              : exposure->container ? ID_DENIED_CONTAINER
-                                    : ID_DENIED_HOST,
+        .id = finding_id(exposure, rule),
         .rule = rule ? rule->id : default_rule,
         .severity = rule ? rule->severity : judgement->policy->default_severity,
         .action = action,
@@ -188,11 +204,9 @@ bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure 
     const struct ng_rule_policy *rule = deciding_rule(policy, exposure, zone, &port);
     bool by_default = !rule && exposure->container && strcmp(zone, NG_ZONE_PUBLIC) == 0 &&
                       policy->default_action != NG_ALLOW;
-    if ((!rule && !by_default) || (rule && rule->allow))
-        return false;
     ret_offence->rule = rule;
     ret_offence->port = port;
-    return true;
+    return rule ? !rule->allow : by_default;
 }
 
 static int judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) {

@@ -75,6 +75,8 @@ int ng_find_ingress(struct judgement *judgement) _must_check_;
 /* role.c: what a socket of the machine is for, if it is the engine's own. */
 enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_listener *listener,
                               bool *ret_unverified);
+/* What `usage:` calls it. */
+enum ng_usage ng_role_usage(enum ng_role role);
 int ng_find_encrypted_paths(struct judgement *judgement) _must_check_;
 
 /* advice.c: findings in words. */
@@ -98,7 +100,8 @@ const char *ng_finding_fix(const struct judgement *judgement, const struct offen
 #define NG_GUARD_TABLE "inet netguard"
 /* Does the rule speak of who comes from this zone? */
 bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone);
-/* Does a rule, or the default, object to this zone's reach? Fills in rule and port. */
+/* Does a rule, or the default, object to this zone's reach? Fills in rule and port, also of the rule
+ * that allows it. */
 bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
                        const char *zone, struct offence *ret_offence);
 enum ng_action ng_offence_action(const struct ng_policy *policy, const struct offence *offence);
@@ -119,6 +122,12 @@ int ng_exposure_destinations(const struct ng_world *world, const struct ng_engin
 bool ng_leads_to_containers(const struct ng_world *world, const struct ng_link *link);
 /* Do packets from outside come in by this link? */
 bool ng_leads_outside(const struct ng_world *world, const struct ng_link *link);
+/* Does the policy want to know of this exposure who of the zone gets in? */
+bool ng_is_asked_from(const struct ng_policy *policy, const struct ng_exposure *exposure,
+                      const char *zone);
+/* The id of the zone that a packet from `source` comes from, when it comes in by this link. */
+const char *ng_zone_of(const struct ng_world *world, const struct ng_policy *policy,
+                       const struct ng_link *link, struct ng_addr source);
 /* Can packets for this exposure come in by this link? */
 bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
                     const struct ng_link *link);

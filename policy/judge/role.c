@@ -65,6 +65,18 @@ enum ng_role ng_listener_role(const struct ng_world *world, const struct ng_list
                                             : NG_ROLE_NONE;
 }
 
+enum ng_usage ng_role_usage(enum ng_role role) {
+    static const enum ng_usage usages[] = {
+        [NG_ROLE_NONE] = NG_USAGE_NONE,
+        [NG_ROLE_DOCKER_API] = NG_USAGE_DOCKER_API,
+        [NG_ROLE_DOCKER_API_TLS] = NG_USAGE_DOCKER_API,
+        [NG_ROLE_SWARM_MANAGEMENT] = NG_USAGE_CLUSTER,
+        [NG_ROLE_SWARM_GOSSIP] = NG_USAGE_CLUSTER,
+        [NG_ROLE_SWARM_DATA_PATH] = NG_USAGE_CLUSTER,
+    };
+    return usages[role];
+}
+
 /* -- encrypted overlay networks ------------------------------------------------------ */
 
 static bool has_encrypted_overlay(const struct ng_engine *engine) {

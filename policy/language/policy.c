@@ -2,7 +2,7 @@
 /* Files to one policy. The sections are read across all files in the order in which they
  * build on one another: a rule may use a zone or group of a later file. */
 #include "policy/language/built_in.h"
-#include "policy/language/rules.h"
+#include "policy/language/usage.h"
 #include "policy/language/words.h"
 
 #include <errno.h>
@@ -46,6 +46,7 @@ struct reader {
     size_t n_files;
     struct ng_rule_defaults defaults;
     struct ng_zone_list zones;
+    struct ng_usage_list usage;
     struct ng_rule_list rules;
     struct ng_error *error;
 };
@@ -54,7 +55,7 @@ struct reader {
 
 /* A section that is understood but not acted on must not look as if it were. */
 static int refuse_idle_sections(const struct file *file, struct ng_error *error) {
-    static const enum section idle[] = {SEGREGATION, USAGE, ALERTS};
+    static const enum section idle[] = {SEGREGATION, ALERTS};
 
     for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
         const struct ng_node *node = file->sections[idle[i]];
@@ -160,6 +161,10 @@ static int read_ports(struct reader *reader, const struct ng_node *node) {
     return ng_port_groups_add(reader->rules.groups, node, reader->error);
 }
 
+static int read_usage(struct reader *reader, const struct ng_node *node) {
+    return ng_usage_add(&reader->usage, node, reader->error);
+}
+
 static int read_exceptions(struct reader *reader, const struct ng_node *node) {
     return ng_exceptions_add(&reader->rules, node, reader->error);
 }
@@ -177,8 +182,12 @@ static int read_section(struct reader *reader, enum section section,
     return 0;
 }
 
+/* What 'usage' says of the engine's own ports no rule takes back. */
 static int read_rules(struct reader *reader) {
     reader->rules.defaults = reader->defaults;
+    int made = ng_usage_make_rules(&reader->usage, &reader->rules, reader->error);
+    if (made < 0)
+        return made;
     for (size_t i = 0; i < reader->n_files; i++) {
         const struct file *file = &reader->files[i];
         int r = file->sections[RULES]
@@ -196,7 +205,7 @@ static int read_sections(struct reader *reader) {
         int (*read)(struct reader *, const struct ng_node *);
     } before_rules[] = {
         {MODE, read_mode},   {DEFAULT, read_default}, {DEFAULTS, read_defaults},
-        {ZONES, read_zones}, {PORTS, read_ports},
+        {ZONES, read_zones}, {PORTS, read_ports},     {USAGE, read_usage},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(before_rules); i++) {
@@ -245,6 +254,7 @@ static int read_policy(struct ng_policy *policy, struct ng_arena *scratch,
         .policy = policy,
         .defaults = {.action = NG_ALERT, .severity = NG_HIGH},
         .zones = {.arena = policy->arena},
+        .usage = {.arena = policy->arena, .zones = &reader.zones},
         .rules = {.arena = policy->arena,
                   .groups = ng_port_groups_new(policy->arena),
                   .zones = &reader.zones},

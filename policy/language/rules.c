@@ -69,6 +69,10 @@ static int read_rule_id(const struct ng_rule_list *list, const struct ng_node *r
     if (strcmp(*ret_id, DEFAULT_ID) == 0)
         return ng_node_error(error, node, -EINVAL,
                              "the id 'default' stands for the policy's default; choose another");
+    if (strncmp(*ret_id, NG_USAGE_ID_PREFIX, strlen(NG_USAGE_ID_PREFIX)) == 0)
+        return ng_node_error(error, node, -EINVAL,
+                             "ids that begin with '" NG_USAGE_ID_PREFIX
+                             "' stand for what is said in 'usage'; choose another");
     const struct ng_rule_policy *first = find_rule(list, *ret_id);
     if (first)
         return ng_node_error(error, node, -EINVAL, "there is already a rule '%s' at %s:%u", *ret_id,
@@ -97,7 +101,8 @@ static int read_scope(struct ng_rule_list *list, const struct ng_node *const *va
     static const char *const from_public[] = {NG_ZONE_PUBLIC};
 
     rule->from = (struct ng_strings){.items = from_public, .count = ARRAY_SIZE(from_public)};
-    int r = values[FROM] ? ng_zones_read_from(list->zones, values[FROM], &rule->from, error) : 0;
+    int r =
+        values[FROM] ? ng_zones_read(list->zones, values[FROM], "'from'", &rule->from, error) : 0;
     if (r < 0 || !values[TO])
         return r;
     return ng_selectors_read(list->arena, values[TO], "'to'", &rule->to, &rule->n_to, error);
@@ -153,11 +158,15 @@ static int add_rule(struct ng_rule_list *list, const struct ng_node *node, const
         return r;
     if (list->n_rules == MAX_RULES)
         return ng_node_error(error, node, -E2BIG, "more than %d rules", MAX_RULES);
+    return ng_rules_append(list, &rule) < 0 ? no_memory(node, error) : 0;
+}
+
+int ng_rules_append(struct ng_rule_list *list, const struct ng_rule_policy *rule) {
     struct ng_rule_policy *slot =
         NG_ARENA_APPEND(list->arena, list->rules, list->n_rules, list->rules_capacity);
     if (!slot)
-        return no_memory(node, error);
-    *slot = rule;
+        return -ENOMEM;
+    *slot = *rule;
     return 0;
 }
 

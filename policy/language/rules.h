@@ -7,6 +7,9 @@
 #include "policy/language/ports.h"
 #include "policy/language/zones.h"
 
+/* Begins the ids of rules that come of `usage:`. */
+#define NG_USAGE_ID_PREFIX "usage."
+
 /* What a deny rule has that does not say itself. */
 struct ng_rule_defaults {
     enum ng_action action;
@@ -28,6 +31,9 @@ struct ng_rule_list {
 /* Adds one file's `rules:`. `source` must live as long as the policy. */
 int ng_rules_add(struct ng_rule_list *list, const struct ng_node *node, const char *source,
                  struct ng_error *error) _must_check_;
+
+/* Adds one that was not written as a rule. 0 or -ENOMEM. */
+int ng_rules_append(struct ng_rule_list *list, const struct ng_rule_policy *rule) _must_check_;
 
 /* After the last rule: adds one file's `exceptions:`. */
 int ng_exceptions_add(struct ng_rule_list *list, const struct ng_node *node,

@@ -196,16 +196,17 @@ int ng_zones_add(struct ng_zone_list *list, const struct ng_node *node, struct n
     return r;
 }
 
-static int check_zone(const struct ng_zone_list *list, const struct ng_node *node, const char *id,
-                      struct ng_error *error) {
+static int check_zone(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
+                      const char *id, struct ng_error *error) {
     char found[NG_FOUND_TEXT], hint[NG_HINT_TEXT], known[160];
     const char *names[MAX_ZONES + 2];
     size_t n = 0;
 
     if (strcmp(id, NG_ZONE_HOST) == 0)
         return ng_node_error(error, node, -EINVAL,
-                             "'host' cannot stand in 'from': what this machine sends to itself is "
-                             "not judged");
+                             "'host' cannot stand in %s: what this machine sends to itself is "
+                             "not judged",
+                             what);
     if (is_built_in(id) || find_zone(list, id))
         return 0;
     for (size_t i = 0; i < list->count; i++)
@@ -217,13 +218,13 @@ static int check_zone(const struct ng_zone_list *list, const struct ng_node *nod
                          ng_hint(id, names, n, hint));
 }
 
-int ng_zones_read_from(const struct ng_zone_list *list, const struct ng_node *node,
-                       struct ng_strings *ret_from, struct ng_error *error) {
-    struct ng_strings from;
-    int r = ng_read_texts(list->arena, node, "'from'", &from, error);
-    for (size_t i = 0; r == 0 && i < from.count; i++)
-        r = check_zone(list, ng_node_item(node, i), from.items[i], error);
+int ng_zones_read(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
+                  struct ng_strings *ret_zones, struct ng_error *error) {
+    struct ng_strings zones;
+    int r = ng_read_texts(list->arena, node, what, &zones, error);
+    for (size_t i = 0; r == 0 && i < zones.count; i++)
+        r = check_zone(list, ng_node_item(node, i), what, zones.items[i], error);
     if (r == 0)
-        *ret_from = from;
+        *ret_zones = zones;
     return r;
 }

@@ -15,8 +15,9 @@ struct ng_zone_list {
 int ng_zones_add(struct ng_zone_list *list, const struct ng_node *node,
                  struct ng_error *error) _must_check_;
 
-/* After the last file: the `from:` of a rule, one zone or several, each of which must exist. */
-int ng_zones_read_from(const struct ng_zone_list *list, const struct ng_node *node,
-                       struct ng_strings *ret_from, struct ng_error *error) _must_check_;
+/* After the last file: one zone or several, each of which must exist; `what` is the key: "'from'".
+ */
+int ng_zones_read(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
+                  struct ng_strings *ret_zones, struct ng_error *error) _must_check_;
 
 #endif

@@ -4,6 +4,7 @@
 
 /* Policies for tests: texts that must parse, and texts that must fail in exactly one way. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,6 +72,14 @@ static inline char *read_policy_file(const char *path, size_t *ret_len) {
     *ret_len = fread(text, 1, (1 << 16) - 1, file);
     fclose(file);
     return text;
+}
+
+static inline void assert_all_refused(const struct bad *table, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct ng_policy_text text = {
+            .name = "policy.yaml", .bytes = table[i].text, .len_bytes = table[i].len_bytes};
+        assert_refused(&text, 1, -EINVAL, table[i].expected);
+    }
 }
 
 #endif

@@ -123,10 +123,12 @@ static void test_contract_example(void **state) {
     assert_int_equal(policy->default_action, NG_ALERT);
     assert_int_equal(policy->default_severity, NG_HIGH);
     check_zones(policy);
-    assert_int_equal(policy->n_rules, 3);
-    check_edge(&policy->rules[0]);
-    check_ops(&policy->rules[1]);
-    check_no_stores(&policy->rules[2], "supported.yaml");
+    assert_int_equal(policy->n_rules, 5);
+    assert_string_equal(policy->rules[0].id, "usage.docker_api");
+    assert_string_equal(policy->rules[1].id, "usage.cluster");
+    check_edge(&policy->rules[2]);
+    check_ops(&policy->rules[3]);
+    check_no_stores(&policy->rules[4], "supported.yaml");
     assert_int_equal(policy->n_exceptions, 1);
     assert_string_equal(policy->exceptions[0].rule, "no-stores");
     assert_int_equal(policy->exceptions[0].n_to, 1);

@@ -6,14 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 
-static void assert_all_refused(const struct bad *table, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct ng_policy_text text = {
-            .name = "policy.yaml", .bytes = table[i].text, .len_bytes = table[i].len_bytes};
-        assert_refused(&text, 1, -EINVAL, table[i].expected);
-    }
-}
-
 static const struct bad bad_top_level[] = {
     BAD("[]\n", "1:1: expected a mapping for a policy (version, mode, defaults, zones, ports, "
                 "rules, default, segregation, usage, exceptions or alerts), found an empty list"),
@@ -79,9 +71,6 @@ static const struct bad bad_top_level[] = {
     BAD("version: 1\n"
         "defaults:\n",
         "2:10: expected a mapping for 'defaults' (action or severity), found nothing"),
-    BAD("version: 1\n"
-        "usage: {links: {action: alert}}\n",
-        "2:1: this version does not act on 'usage' yet; remove it, nothing would watch it"),
     BAD("version: 1\n"
         "segregation: []\n",
         "2:1: this version does not act on 'segregation' yet; remove it, nothing would watch it"),

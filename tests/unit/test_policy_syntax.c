@@ -5,14 +5,6 @@
 
 #include <errno.h>
 
-static void assert_all_refused(const struct bad *table, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct ng_policy_text text = {
-            .name = "policy.yaml", .bytes = table[i].text, .len_bytes = table[i].len_bytes};
-        assert_refused(&text, 1, -EINVAL, table[i].expected);
-    }
-}
-
 static const struct bad bad_syntax[] = {
     BAD("", "1:1: the policy is empty; expected at least 'version: 1'"),
     BAD("# only a comment\n", "1:1: the policy is empty; expected at least 'version: 1'"),
