@@ -16,15 +16,18 @@
 #include "agent/act/knocks.h"
 #include "agent/act/state.h"
 #include "agent/log.h"
+#include "agent/observe/docker_client.h"
 #include "agent/observe/docker_events.h"
 #include "agent/observe/nft_events.h"
 #include "agent/observe/unannounced.h"
+#include "agent/prediction.h"
 #include "agent/refresh.h"
 
 enum {
     SOON_US = 20 * 1000,       /* between refreshes that events ask for */
     LATER_US = 1000 * 1000,    /* and those that changes of others' rules do */
-    POLL_US = 2 * 1000 * 1000, /* for what nobody announces */
+    POLL_US = 2 * 1000 * 1000, /* for what nobody announces, */
+    POLL_SOON_US = 100 * 1000, /* at first, after a start: who was started may listen later */
     STATE_US = 100 * 1000,     /* changes that are told of at once in status.json */
     ENGINES_MAX = 32,
 };
@@ -33,6 +36,7 @@ struct engine {
     struct manager *manager;
     const char *endpoint;
     struct ng_docker_events *events;
+    struct ng_docker_connections *connections;
     bool connected;
     struct ng_error why; /* it is not */
 };
@@ -40,6 +44,7 @@ struct engine {
 struct manager {
     const struct ng_manager_options *options;
     struct ng_law *law;
+    struct ng_law *law_before; /* while another is being put in force; NULL: none is */
     sd_event *loop;
     sd_event_source *sources[10];
     size_t n_sources;
@@ -49,18 +54,22 @@ struct manager {
     struct ng_nft_events *nft;
     struct ng_knocks *knocks;
     uint64_t digest; /* of what nobody announces */
+    sd_event_source *poll;
+    uint64_t poll_us; /* till the next */
     struct ng_keeper keeper;
 
     struct ng_refresh *refresh;
     const char *asked[ENGINES_MAX]; /* by the refresh that runs: endpoints, */
-    bool all_asked;                 /* of all engines */
-    struct ng_view *view;           /* the last in which all engines have told, else the last */
+    struct ng_docker_connections *connections[ENGINES_MAX];
+    bool all_asked;       /* of all engines */
+    struct ng_view *view; /* the last */
+    struct ng_view *told; /* the last in which all engines have told; NULL: none yet */
+    bool other_law;       /* than it began with */
     sd_event_source *until_timer;
 
     sd_event_source *state_timer;
-    bool reloading;
     struct ng_error policy_error, guard_error, knocks_error, poll_error, state_error;
-    struct ng_error refresh_error;
+    struct ng_error refresh_error, warning;
     int64_t refresh_s;
     uint64_t refresh_us;
 };
@@ -90,13 +99,6 @@ static void over(struct ng_error *told) {
 
 static bool enforces(const struct manager *manager) {
     return manager->law->policy->mode == NG_ENFORCE;
-}
-
-static bool all_followed(const struct manager *manager) {
-    for (size_t i = 0; i < manager->n_engines; i++)
-        if (!manager->engines[i].connected)
-            return false;
-    return true;
 }
 
 /* -- what it says of itself ---------------------------------------------------------- */
@@ -133,6 +135,8 @@ static void write_state(struct manager *manager) {
         .limits = view->guard.limits,
         .gaps = view->result->gaps,
         .n_gaps = view->result->n_gaps,
+        .warnings = view->world->warnings,
+        .n_warnings = view->world->n_warnings,
         .refresh_s = manager->refresh_s,
         .refresh_ms = manager->refresh_us / 1000,
     };
@@ -168,12 +172,15 @@ static int check_sight(const struct ng_view *view, struct ng_error *error) {
                         "tells why): it stays as it is");
 }
 
+/* Before any engine has told of its containers, those that were let in stay: by the policy that was
+ * in force when they were. From then on they are known. */
 static int install(struct manager *manager, const struct ng_view *view, struct ng_error *error) {
     size_t count = 0;
     int r = check_sight(view, error);
     if (r == 0)
         r = ng_keeper_install(&manager->keeper, &view->guard,
-                              view->engines_told && all_followed(manager), &count, error);
+                              manager->told || view->engines_told || manager->other_law, &count,
+                              error);
     if (r == 0 && count)
         ng_log("guard: %zu %s, in force", count, count == 1 ? "change" : "changes");
     return r;
@@ -202,22 +209,38 @@ static void enforce(struct manager *manager, const struct ng_view *view) {
         over(&manager->guard_error);
 }
 
+/* Told when there is one, or it has become another. */
+static void warn(struct manager *manager, const struct ng_world *world) {
+    struct ng_error warning = {0};
+    if (world->n_warnings)
+        ng_error_set(&warning, 0, world->warnings[0].source, "%s", world->warnings[0].text);
+    fault(&manager->warning, &warning);
+}
+
 /* -- refreshes ----------------------------------------------------------------------- */
 
 static void want(struct manager *manager, uint64_t apart_us) {
     ng_refresh_want(manager->refresh, apart_us);
 }
 
-/* Only engines that are followed are asked: those that are away would be waited for, or started. */
+/* Only engines that are followed are asked: those that are away would be waited for, or started.
+ * One that is being stopped still tells of its containers' end, and takes no new connection. */
 static struct ng_law *on_begins(struct ng_observe_options *ret_where, void *context) {
     struct manager *manager = context;
     size_t n = 0;
     for (size_t i = 0; i < manager->n_engines; i++)
-        if (manager->engines[i].connected)
+        if (manager->engines[i].connected) {
+            manager->connections[n] = manager->engines[i].connections;
             manager->asked[n++] = manager->engines[i].endpoint;
+        }
     manager->all_asked = n == manager->n_engines;
     *ret_where = (struct ng_observe_options){
-        .endpoints = manager->asked, .n_endpoints = n, .without_engines = n == 0};
+        .endpoints = manager->asked,
+        .n_endpoints = n,
+        .connections = manager->connections,
+        .without_engines = n == 0,
+        .told = manager->told ? manager->told->world : NULL,
+    };
     return manager->law;
 }
 
@@ -246,22 +269,70 @@ static int on_until(sd_event_source *source, uint64_t time_us, void *context) {
     return 0;
 }
 
-/* What a repair puts back. One in which an engine has told nothing is no better than an older one.
- */
+/* What a repair puts back, and what engines that are away have told. */
 static void keep_view(struct manager *manager, struct ng_view *view) {
-    const struct ng_view *old = manager->view;
-    if (old->law == view->law && old->engines_told && !view->engines_told) {
-        ng_view_free(view);
-        return;
-    }
-    ng_view_free(manager->view);
+    struct ng_view *before = manager->view, *told = manager->told;
     manager->view = view;
+    if (view->engines_told)
+        manager->told = view;
+    if (told != manager->told && told != before)
+        ng_view_free(told);
+    if (before != manager->told)
+        ng_view_free(before);
 }
 
+/* A policy that was read, and what becomes of it. */
 static void end_reload(struct manager *manager) {
-    if (manager->reloading)
-        (void)sd_notify(0, "READY=1\nSTATUS=the policy was read again and is in force");
-    manager->reloading = false;
+    if (!manager->law_before)
+        return;
+    ng_law_unref(TAKE_PTR(manager->law_before));
+    ng_log("policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
+    (void)sd_notify(0, "READY=1\nSTATUS=the policy was read again and is in force");
+}
+
+static void refuse_reload(struct manager *manager, const struct ng_error *why) {
+    over(&manager->policy_error);
+    manager->policy_error = *why;
+    ng_log("policy: not reloaded, the old one stays: %s", why->message);
+    (void)sd_notifyf(0, "READY=1\nSTATUS=the policy was not reloaded, the old one stays: %s",
+                     why->message);
+}
+
+/* Would it cut off somebody who is logged in, perhaps to reload it? */
+static int check_sessions(const struct ng_view *view, struct ng_error *error) {
+    struct ng_prediction prediction = {0};
+    const struct ng_session *locked_out = NULL;
+    struct ng_session *sessions;
+    char peer[NG_ADDR_TEXT], local[NG_ADDR_TEXT];
+    size_t count;
+    int r = ng_sessions_by_ssh(view->arena, &sessions, &count);
+    if (r == 0 && count)
+        r = ng_prediction_make(view, &prediction, error);
+    if (r == 0 && count)
+        r = ng_prediction_locked_out(&prediction, sessions, count, &locked_out);
+    ng_prediction_clear(&prediction);
+    if (r < 0)
+        return ng_error_set(error, r, "policy", "cannot tell whom it would cut off: %s",
+                            strerror(-r));
+    if (!locked_out)
+        return 0;
+    return ng_error_set(error, -EPERM, "policy",
+                        "it blocks the ssh connection from %s port %u to %s port %u: allow it in "
+                        "the policy, or restart netguard to put it in force all the same",
+                        ng_addr_text(locked_out->peer, peer), locked_out->peer_port,
+                        ng_addr_text(locked_out->local, local), locked_out->local_port);
+}
+
+/* Is the policy that was read put in force? Else the old one is again. */
+static bool accept_reload(struct manager *manager, const struct ng_view *view) {
+    struct ng_error error = {0};
+    if (!manager->law_before || !enforces(manager) || check_sessions(view, &error) == 0)
+        return true;
+    ng_law_unref(manager->law);
+    manager->law = TAKE_PTR(manager->law_before);
+    refuse_reload(manager, &error);
+    set_until(manager);
+    return false;
 }
 
 static void on_refreshed(struct ng_view *view, const struct ng_error *error, void *context) {
@@ -271,16 +342,26 @@ static void on_refreshed(struct ng_view *view, const struct ng_error *error, voi
     } else if (view->law != manager->law) { /* a policy that was in force when it began */
         ng_view_free(view);
         want(manager, 0);
+    } else if (!accept_reload(manager, view)) {
+        ng_view_free(view);
+        want(manager, 0);
     } else {
         over(&manager->refresh_error);
         view->engines_told = view->engines_told && manager->all_asked;
         manager->refresh_s = view->world->time_s;
         manager->refresh_us = view->duration_us;
         enforce(manager, view);
+        warn(manager, view->world);
         keep_view(manager, view);
         end_reload(manager);
     }
     tell(manager);
+}
+
+static void set_poll(struct manager *manager, uint64_t within_us) {
+    manager->poll_us = within_us < POLL_US ? within_us : POLL_US;
+    (void)sd_event_source_set_time_relative(manager->poll, manager->poll_us);
+    (void)sd_event_source_set_enabled(manager->poll, SD_EVENT_ONESHOT);
 }
 
 /* -- engines ------------------------------------------------------------------------- */
@@ -296,6 +377,7 @@ static void on_changed(const struct ng_docker_event *event, void *context) {
     struct engine *engine = context;
     (void)event;
     want(engine->manager, SOON_US);
+    set_poll(engine->manager, POLL_SOON_US);
 }
 
 static void on_lost(int code, const struct ng_error *why, void *context) {
@@ -319,6 +401,9 @@ static int follow(struct manager *manager, const char *endpoint, struct ng_error
     const struct ng_docker_listener listener = {on_connected, on_changed, on_lost, engine};
     engine->manager = manager;
     engine->endpoint = endpoint;
+    int r = ng_docker_connections_new(&engine->connections);
+    if (r < 0)
+        return ng_error_set(error, r, endpoint, "out of memory");
     return ng_docker_events_new(manager->loop, endpoint, &listener, &engine->events, error);
 }
 
@@ -364,7 +449,7 @@ static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
     const struct ng_world *world = manager->view->world;
     struct ng_error error = {0};
     uint64_t digest = 0;
-    (void)time_us;
+    (void)source, (void)time_us;
     if (ng_unannounced_digest(&manager->view->guard, world->local_port_lo, world->local_port_hi,
                               &digest, &error) < 0)
         fault(&manager->poll_error, &error);
@@ -373,8 +458,7 @@ static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
     if (digest != manager->digest)
         want(manager, SOON_US);
     manager->digest = digest;
-    (void)sd_event_source_set_time_relative(source, POLL_US);
-    (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    set_poll(manager, 2 * manager->poll_us);
     return 0;
 }
 
@@ -387,21 +471,20 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source, (void)info;
     (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
     if (ng_law_read(manager->options->policy, &law, &error) < 0) {
-        over(&manager->policy_error);
+        struct ng_error where = {0};
         char place[32] = "";
         if (error.line)
             snprintf(place, sizeof(place), ":%u:%u", error.line, error.column);
-        ng_error_set(&manager->policy_error, -EINVAL, "policy", "%s%s: %s", error.source, place,
-                     error.message);
-        ng_log("policy: not reloaded, the old one stays: %s", manager->policy_error.message);
-        (void)sd_notifyf(0, "READY=1\nSTATUS=the policy was not reloaded, the old one stays: %s",
-                         manager->policy_error.message);
+        ng_error_set(&where, -EINVAL, "policy", "%s%s: %s", error.source, place, error.message);
+        refuse_reload(manager, &where);
     } else {
         over(&manager->policy_error);
-        ng_law_unref(manager->law);
+        if (manager->law_before)
+            ng_law_unref(manager->law);
+        else
+            manager->law_before = manager->law;
         manager->law = law;
-        manager->reloading = true;
-        ng_log("policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
+        manager->other_law = true;
         set_until(manager);
         want(manager, 0);
     }
@@ -438,7 +521,6 @@ static int add_signal(struct manager *manager, int number, sd_event_signal_handl
 }
 
 static int prepare_loop(struct manager *manager) {
-    sd_event_source *poll;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -458,9 +540,9 @@ static int prepare_loop(struct manager *manager) {
     if (r >= 0)
         r = add_timer(manager, CLOCK_REALTIME, on_until, &manager->until_timer);
     if (r >= 0)
-        r = add_timer(manager, CLOCK_MONOTONIC, on_poll, &poll);
+        r = add_timer(manager, CLOCK_MONOTONIC, on_poll, &manager->poll);
     if (r >= 0)
-        r = sd_event_source_set_enabled(poll, SD_EVENT_ONESHOT);
+        set_poll(manager, POLL_SOON_US);
     if (r >= 0)
         r = sd_event_set_watchdog(manager->loop, true);
     return r < 0 ? r : 0;
@@ -477,6 +559,7 @@ static int install_first(struct manager *manager, struct ng_error *error) {
         return r;
     manager->refresh_s = manager->view->world->time_s;
     manager->refresh_us = manager->view->duration_us;
+    warn(manager, manager->view->world);
     if (enforces(manager))
         return install(manager, manager->view, error);
     enforce(manager, manager->view);
@@ -529,12 +612,17 @@ static int begin(struct manager *manager, struct ng_error *error) {
 
 static void end(struct manager *manager) {
     ng_refresh_free(manager->refresh);
-    for (size_t i = 0; i < manager->n_engines; i++)
+    for (size_t i = 0; i < manager->n_engines; i++) {
         ng_docker_events_free(manager->engines[i].events);
+        ng_docker_connections_free(manager->engines[i].connections);
+    }
     ng_knocks_free(manager->knocks);
     ng_nft_events_free(manager->nft);
     ng_keeper_clear(&manager->keeper);
+    if (manager->told != manager->view)
+        ng_view_free(manager->told);
     ng_view_free(manager->view);
+    ng_law_unref(manager->law_before);
     ng_law_unref(manager->law);
     for (size_t i = 0; i < manager->n_sources; i++)
         sd_event_source_disable_unref(manager->sources[i]);

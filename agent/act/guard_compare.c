@@ -196,10 +196,10 @@ static int compare_elements(struct comparison *comparison, const struct ng_guard
 
 /* -- what is kept ---------------------------------------------------------------------- */
 
-/* Sets of intervals are the policy's words, and those with a timeout are the guard's clock; all
- * others tell of containers, listeners and bridges. */
+/* Sets with a timeout are the guard's clock. What does not follow from the policy tells of
+ * containers, listeners and bridges. */
 static bool is_kept(const struct ng_guard_set *set) {
-    return !set->intervals && !set->timeout;
+    return !set->of_policy && !set->timeout;
 }
 
 /* The elements of the set and, in their order, those that are found beside them. */

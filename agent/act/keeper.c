@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/act/keeper.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/observe/proc.h"
 
 /* Of the socket in systemd's store of file descriptors. */
 #define FD_NAME "guard"
+
+enum {
+    READ_US = 1000 * 1000, /* for which systemd is waited for */
+};
 
 /* The socket that systemd has kept, or -1. What else it has is closed. */
 static int take_kept(void) {
@@ -54,15 +61,37 @@ void ng_keeper_clear(struct ng_keeper *keeper) {
     ng_guard_table_free(TAKE_PTR(keeper->table));
 }
 
-/* Systemd tells since 254 how much it keeps; before, it is asked for in our unit. It must not poll
- * the socket: one that has missed a message counts as one in error, and would be thrown away. */
-static void offer(struct ng_keeper *keeper) {
+static bool init_has(int fd) {
+    const struct dirent *file;
+    struct stat own, its;
+    DIR *files = opendir("/proc/1/fd");
+    bool found = false;
+    if (!files)
+        return false;
+    if (fstat(fd, &own) == 0)
+        while (!found && (file = readdir(files)))
+            found =
+                fstatat(dirfd(files), file->d_name, &its, 0) == 0 && ng_proc_is_same(&own, &its);
+    closedir(files);
+    return found;
+}
+
+/* Systemd tells since 254 how much it keeps; before, it is looked at once it has read the offer. */
+static bool is_kept(int fd) {
     const char *room = getenv("FDSTORE");
+    if (room)
+        return atoi(room) > 0;
+    return sd_notify_barrier(0, READ_US) >= 0 && init_has(fd);
+}
+
+/* Systemd must not poll the socket: one that has missed a message counts as one in error, and would
+ * be thrown away. */
+static void offer(struct ng_keeper *keeper) {
     int fd = ng_guard_table_fd(keeper->table);
     keeper->offered = true;
     keeper->kept =
         sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" FD_NAME "\nFDPOLL=0", &fd, 1) > 0 &&
-        (room ? atoi(room) > 0 : getenv("INVOCATION_ID") != NULL);
+        is_kept(fd);
 }
 
 int ng_keeper_install(struct ng_keeper *keeper, const struct ng_guard *guard, bool all_known,

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
@@ -10,12 +11,14 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "agent/observe/attributes.h"
+#include "agent/observe/proc.h"
 
 #define SOURCE "knocks"
 
@@ -232,6 +235,29 @@ static int open_socket(struct ng_knocks *knocks) {
     return bind_group(knocks);
 }
 
+/* Who listens to our group; 0: nobody. Lines of: group, netlink port id, … */
+static unsigned other_listener(void) {
+    char text[4096];
+    if (ng_proc_read(AT_FDCWD, "/proc/self/net/netfilter/nfnetlink_log", text, sizeof(text)) <= 0)
+        return 0;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+        unsigned group, portid;
+        if (sscanf(line, "%u %u", &group, &portid) == 2 && group == NG_GUARD_LOG_GROUP)
+            return portid;
+    }
+    return 0;
+}
+
+static int refused(int code, struct ng_error *error) {
+    unsigned portid = code == -EPERM || code == -EBUSY ? other_listener() : 0;
+    if (portid)
+        return ng_error_set(error, -EBUSY, SOURCE,
+                            "cannot listen to NFLOG group %d: process %u listens to it",
+                            NG_GUARD_LOG_GROUP, portid);
+    return ng_error_set(error, code, SOURCE, "cannot listen to NFLOG group %d: %s",
+                        NG_GUARD_LOG_GROUP, strerror(-code));
+}
+
 int ng_knocks_new(sd_event *loop, const struct ng_knocks_listener *listener,
                   struct ng_knocks **ret_knocks, struct ng_error *error) {
     _cleanup_(ng_knocks_freep) struct ng_knocks *knocks = calloc(1, sizeof(*knocks));
@@ -248,8 +274,7 @@ int ng_knocks_new(sd_event *loop, const struct ng_knocks_listener *listener,
     if (r >= 0)
         r = sd_event_source_set_enabled(knocks->timer, SD_EVENT_OFF);
     if (r < 0)
-        return ng_error_set(error, r, SOURCE, "cannot listen to NFLOG group %d: %s",
-                            NG_GUARD_LOG_GROUP, strerror(-r));
+        return refused(r, error);
     *ret_knocks = TAKE_PTR(knocks);
     return 0;
 }

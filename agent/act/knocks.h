@@ -32,8 +32,8 @@ struct ng_knocks_listener {
 
 struct ng_knocks;
 
-/* -EBUSY: another program listens to the group; -EOPNOTSUPP, -EINVAL, -EPROTONOSUPPORT: the kernel
- * has no nfnetlink_log. */
+/* -EBUSY: another program listens to the group, the message tells which; -EOPNOTSUPP, -EINVAL,
+ * -EPROTONOSUPPORT: the kernel has no nfnetlink_log. */
 int ng_knocks_new(sd_event *loop, const struct ng_knocks_listener *listener,
                   struct ng_knocks **ret_knocks, struct ng_error *error) _must_check_;
 void ng_knocks_free(struct ng_knocks *knocks);

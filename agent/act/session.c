@@ -273,6 +273,24 @@ static void look_into_environment(struct search *search) {
         add(search, &session);
 }
 
+static int hand_over(struct search *search, struct ng_session **ret_sessions, size_t *ret_count) {
+    for (size_t i = 0; i < search->count; i++)
+        find_link(&search->sessions[i]);
+    if (search->error < 0)
+        return search->error;
+    *ret_sessions = search->sessions;
+    *ret_count = search->count;
+    return 0;
+}
+
+int ng_sessions_by_ssh(struct ng_arena *arena, struct ng_session **ret_sessions,
+                       size_t *ret_count) {
+    struct search search = {.arena = arena, .supposed = true};
+
+    look_into_ssh(&search);
+    return hand_over(&search, ret_sessions, ret_count);
+}
+
 int ng_sessions_find(struct ng_arena *arena, struct ng_session **ret_sessions, size_t *ret_count) {
     struct search search = {.arena = arena};
 
@@ -283,11 +301,5 @@ int ng_sessions_find(struct ng_arena *arena, struct ng_session **ret_sessions, s
         if (on_pseudo_terminal())
             look_into_ssh(&search);
     }
-    for (size_t i = 0; i < search.count; i++)
-        find_link(&search.sessions[i]);
-    if (search.error < 0)
-        return search.error;
-    *ret_sessions = search.sessions;
-    *ret_count = search.count;
-    return 0;
+    return hand_over(&search, ret_sessions, ret_count);
 }

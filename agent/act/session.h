@@ -23,4 +23,9 @@ struct ng_session {
 int ng_sessions_find(struct ng_arena *arena, struct ng_session **ret_sessions,
                      size_t *ret_count) _must_check_;
 
+/* Those of all who are logged in by ssh, whoever asks: TCP connections of sshd and what it has
+ * started. 0 or -ENOMEM. */
+int ng_sessions_by_ssh(struct ng_arena *arena, struct ng_session **ret_sessions,
+                       size_t *ret_count) _must_check_;
+
 #endif

@@ -122,6 +122,8 @@ static void put(FILE *out, const struct ng_state *state) {
     put_refresh(&json, state);
     ng_json_key(&json, "gaps");
     ng_json_gaps(&json, state->gaps, state->n_gaps);
+    ng_json_key(&json, "warnings");
+    ng_json_warnings(&json, state->warnings, state->n_warnings);
     ng_json_close(&json, '}');
     putc('\n', out);
 }

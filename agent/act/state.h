@@ -31,6 +31,8 @@ struct ng_state {
     struct ng_strings limits;
     const struct ng_gap *gaps;
     size_t n_gaps;
+    const struct ng_warning *warnings;
+    size_t n_warnings;
     int64_t refresh_s; /* when the world was last looked at; 0: not yet */
     uint64_t refresh_ms;
 };

@@ -25,20 +25,16 @@ static enum ng_exit refuse_session(const struct ng_session *session, struct ng_e
 /* Whoever applies a policy keeps the connection that he does it by. */
 static enum ng_exit check_sessions(const struct ng_enforcement *enforcement,
                                    struct ng_error *error) {
+    const struct ng_session *locked_out;
     struct ng_session *sessions;
     size_t count;
 
     if (ng_sessions_find(enforcement->view->arena, &sessions, &count) < 0)
         return refuse(error, NG_EXIT_INCOMPLETE, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        bool locked_out = false;
-        int r = ng_enforcement_locks_out(enforcement, &sessions[i], &locked_out);
-
-        if (r == -ENOMEM)
-            return refuse(error, NG_EXIT_INCOMPLETE, "out of memory");
-        if (r == 0 && locked_out)
-            return refuse_session(&sessions[i], error);
-    }
+    if (ng_prediction_locked_out(&enforcement->then, sessions, count, &locked_out) < 0)
+        return refuse(error, NG_EXIT_INCOMPLETE, "out of memory");
+    if (locked_out)
+        return refuse_session(locked_out, error);
     return NG_EXIT_CLEAN;
 }
 

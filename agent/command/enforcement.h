@@ -6,16 +6,14 @@
  * both, and what that would come to. */
 
 #include "agent/act/guard_table.h"
-#include "agent/act/session.h"
 #include "agent/command/command.h"
-#include "agent/view.h"
+#include "agent/prediction.h"
 
 struct ng_enforcement {
     struct ng_law *law;
     struct ng_view *view; /* as it is, and the guard; its arena is that of the effects, too */
     /* With the guard in force: */
-    struct ng_world *then_world;
-    struct ng_ruleset *then_ruleset;
+    struct ng_prediction then;
     struct ng_result *then_result;
     struct ng_guard_effect *effects;
     size_t n_effects;
@@ -26,10 +24,5 @@ struct ng_enforcement {
 enum ng_exit ng_enforcement_make(const struct ng_options *options,
                                  struct ng_enforcement *enforcement, struct ng_error *error);
 void ng_enforcement_free(struct ng_enforcement *enforcement);
-
-/* Would the guard drop packets of this connection, or perhaps? 0, -ENOMEM, or -EINVAL: it came in
- * by no link that was seen. */
-int ng_enforcement_locks_out(const struct ng_enforcement *enforcement,
-                             const struct ng_session *session, bool *ret_locks_out) _must_check_;
 
 #endif

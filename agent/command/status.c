@@ -10,6 +10,7 @@
 #include "agent/act/state.h"
 #include "agent/command/command.h"
 #include "agent/observe/proc.h"
+#include "agent/observe/saved_rules.h"
 #include "agent/print/escape.h"
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -57,11 +58,21 @@ static const char *hold_words(const json_t *guard) {
     return "in force, owned: nobody else can change it as long as netguard runs";
 }
 
+/* The kernel refuses whatever file has a table in it that somebody owns. */
+static void put_saving(const json_t *guard) {
+    const char *hold = text_of(guard, "hold");
+
+    if (hold && strcmp(hold, "own") == 0)
+        puts("  to save the ruleset: nft list ruleset | sed " NG_SAVED_RULES_CUT
+             "; with the guard in it, it could not be loaded");
+}
+
 static void put_guard(const json_t *guard) {
     const json_t *dropped, *limit;
     size_t i;
 
     printf("guard: %s\n", hold_words(guard));
+    put_saving(guard);
     put_line("  fault: ", text_of(guard, "error"), "");
     json_array_foreach(json_object_get(guard, "dropped"), i, dropped) {
         json_int_t packets = json_integer_value(json_object_get(dropped, "packets"));
@@ -100,10 +111,23 @@ static void put_engines(const json_t *engines) {
     }
 }
 
-static void put_rest(const json_t *state) {
-    const json_t *refresh = json_object_get(state, "refresh"), *gap;
-    const char *time = text_of(refresh, "time");
+/* "label: source: what is said of it" for each. */
+static void put_notes(const char *label, const json_t *notes, const char *key) {
+    const json_t *note;
     size_t i;
+
+    json_array_foreach(notes, i, note) {
+        const char *source = text_of(note, "source"), *text = text_of(note, key);
+
+        fputs(label, stdout);
+        put(source ? source : "?");
+        put_line(": ", text ? text : "?", "");
+    }
+}
+
+static void put_rest(const json_t *state) {
+    const json_t *refresh = json_object_get(state, "refresh");
+    const char *time = text_of(refresh, "time");
 
     if (time) {
         fputs("seen: ", stdout);
@@ -111,13 +135,8 @@ static void put_rest(const json_t *state) {
         printf(", in %" JSON_INTEGER_FORMAT " ms\n",
                json_integer_value(json_object_get(refresh, "duration_ms")));
     }
-    json_array_foreach(json_object_get(state, "gaps"), i, gap) {
-        const char *source = text_of(gap, "source"), *reason = text_of(gap, "reason");
-
-        fputs("not seen: ", stdout);
-        put(source ? source : "?");
-        put_line(": ", reason ? reason : "?", "");
-    }
+    put_notes("not seen: ", json_object_get(state, "gaps"), "reason");
+    put_notes("warning: ", json_object_get(state, "warnings"), "text");
 }
 
 /* -- the file ------------------------------------------------------------------------ */

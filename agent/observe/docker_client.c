@@ -4,6 +4,7 @@
 #include "agent/observe/docker_http.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,11 @@ struct ng_docker_client {
     struct ng_docker_limits limits;
     int64_t deadline_ms; /* CLOCK_MONOTONIC */
     struct transfer transfers[CONNECTIONS];
+};
+
+struct ng_docker_connections {
+    CURLSH *share;
+    struct ng_engine_listener listener;
 };
 
 static int64_t now_ms(void) {
@@ -147,16 +153,46 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     return len;
 }
 
+/* -- what outlives a client ----------------------------------------------------------- */
+
+int ng_docker_connections_new(struct ng_docker_connections **ret_connections) {
+    struct ng_docker_connections *connections = calloc(1, sizeof(*connections));
+    if (!connections)
+        return -ENOMEM;
+    connections->share = curl_share_init();
+    if (!connections->share || curl_share_setopt(connections->share, CURLSHOPT_SHARE,
+                                                 CURL_LOCK_DATA_CONNECT) != CURLSHE_OK) {
+        ng_docker_connections_free(connections);
+        return -ENOMEM;
+    }
+    *ret_connections = connections;
+    return 0;
+}
+
+void ng_docker_connections_free(struct ng_docker_connections *connections) {
+    if (!connections)
+        return;
+    curl_share_cleanup(connections->share);
+    free(connections);
+}
+
 /* -- the client ---------------------------------------------------------------------- */
 
 static int configure(struct transfer *transfer, struct ng_error *error) {
     CURL *curl = transfer->curl;
+    const struct ng_docker_client *client = transfer->client;
+    struct ng_docker_connections *connections = client->limits.connections;
     if (curl_easy_setopt(curl, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES) != CURLE_OK)
         return -ENOMEM;
-    return ng_docker_http_configure(curl, transfer->client->endpoint, transfer->curl_says, error);
+    if (connections && (curl_easy_setopt(curl, CURLOPT_SHARE, connections->share) != CURLE_OK ||
+                        curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)INT_MAX) != CURLE_OK))
+        return -ENOMEM;
+    return ng_docker_http_configure(curl, client->endpoint,
+                                    connections ? &connections->listener : NULL,
+                                    transfer->curl_says, error);
 }
 
 static int prepare(struct ng_docker_client *client, struct transfer *transfer,

@@ -11,7 +11,15 @@
 struct ng_docker_limits {
     unsigned timeout_ms;   /* for everything that is asked of one engine together */
     size_t max_body_bytes; /* of one answer */
+    struct ng_docker_connections *connections; /* kept for the next client, or NULL */
 };
+
+/* For one who asks an engine again and again, by one client at a time: connections outlive it, and
+ * none is made to an engine that is stopped, for systemd would start it. */
+struct ng_docker_connections;
+
+int ng_docker_connections_new(struct ng_docker_connections **ret_connections) _must_check_;
+void ng_docker_connections_free(struct ng_docker_connections *connections); /* NULL-safe */
 
 #define NG_DOCKER_TIMEOUT_MS 10000
 #define NG_DOCKER_BODY_BYTES ((size_t)32 * 1024 * 1024)

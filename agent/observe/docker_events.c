@@ -4,7 +4,6 @@
 #include "agent/observe/docker_client.h"
 #include "agent/observe/docker_codec.h"
 #include "agent/observe/docker_http.h"
-#include "agent/observe/engine_socket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 enum {
     FIRST_DELAY_MS = 100,
     LONGEST_DELAY_MS = 5000,
+    LONGEST_DELAY_HERE_MS = 400, /* where nobody listens at a socket of this machine */
     ASLEEP_DELAY_MS = 1000,
     ACCURACY_US = 1000,
     FIRST_CAPACITY = 16 * 1024,
@@ -37,6 +37,7 @@ struct ng_docker_events {
     sd_event *loop;
     char *endpoint;
     struct ng_docker_listener listener;
+    struct ng_engine_listener listening; /* the engine */
 
     enum state state;
     sd_event_source *timer; /* WAITING: for the next attempt; then: too late for an answer */
@@ -98,17 +99,26 @@ static unsigned spread(unsigned delay_ms) {
     return delay_ms - delay_ms * random / (4 * 256);
 }
 
+/* To ask in vain at a Unix socket costs next to nothing; and until an engine that has begun is
+ * followed, what it may open stays closed. */
+static unsigned longest_delay(const struct ng_docker_events *events, int code) {
+    bool nobody = code == -ENOENT || code == -ECONNREFUSED;
+    return nobody && ng_docker_socket_path(events->endpoint) ? LONGEST_DELAY_HERE_MS
+                                                             : LONGEST_DELAY_MS;
+}
+
 /* When to try again. An engine that was there for a while is soon back, one that ends each stream
  * at once is none. */
 static unsigned next_delay(struct ng_docker_events *events, int code) {
+    const unsigned longest_ms = longest_delay(events, code);
     const bool lasted = events->state == FOLLOWING &&
                         now_us(events) - events->since_us >= (uint64_t)LONGEST_DELAY_MS * 1000;
     if (lasted || code == -EHOSTDOWN)
         events->delay_ms = FIRST_DELAY_MS;
     if (code == -EHOSTDOWN)
         return ASLEEP_DELAY_MS;
-    unsigned delay_ms = events->delay_ms;
-    events->delay_ms = delay_ms * 2 < LONGEST_DELAY_MS ? delay_ms * 2 : LONGEST_DELAY_MS;
+    unsigned delay_ms = events->delay_ms < longest_ms ? events->delay_ms : longest_ms;
+    events->delay_ms = delay_ms * 2 < longest_ms ? delay_ms * 2 : longest_ms;
     return spread(delay_ms);
 }
 
@@ -346,15 +356,12 @@ static int set_curl_timer(CURLM *multi, long within_ms, void *context) {
 /* -- attempts ------------------------------------------------------------------------ */
 
 static int attempt(struct ng_docker_events *events, struct ng_error *why) {
-    const char *socket = ng_docker_socket_path(events->endpoint);
-    if (socket && ng_engine_socket_look(socket) == NG_ENGINE_SOCKET_ASLEEP)
-        return ng_error_set(why, -EHOSTDOWN, events->endpoint,
-                            "the engine is stopped: to connect to its socket would start it");
     events->multi = curl_multi_init();
     events->curl = curl_easy_init();
     if (!events->multi || !events->curl || ng_docker_stream_new(events->endpoint, &events->stream))
         return -ENOMEM;
-    int r = ng_docker_http_configure(events->curl, events->endpoint, events->curl_says, why);
+    int r = ng_docker_http_configure(events->curl, events->endpoint, &events->listening,
+                                     events->curl_says, why);
     if (r < 0)
         return r;
     if (curl_easy_setopt(events->curl, CURLOPT_WRITEFUNCTION, receive) != CURLE_OK ||

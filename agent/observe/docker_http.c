@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define UNIX_SCHEME "unix://"
 #define TCP_SCHEME  "tcp://"
@@ -17,10 +19,21 @@ const char *ng_docker_socket_path(const char *endpoint) {
     return strncmp(endpoint, UNIX_SCHEME, len) == 0 ? endpoint + len : NULL;
 }
 
+/* Looked at as late as that: once a connection waits in the queue of a socket that systemd keeps,
+ * the engine is started for it, even if the connection is given up. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to) {
+    const struct sockaddr_un *address = (const void *)&to->addr;
+    (void)purpose;
+    if (to->family == AF_UNIX &&
+        ng_engine_socket_look(address->sun_path, context) == NG_ENGINE_SOCKET_ASLEEP)
+        return CURL_SOCKET_BAD;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 /* Nothing of the caller's environment may lead a request elsewhere: no proxy, no redirect, no other
  * protocol, no signal for a name that does not resolve. */
-int ng_docker_http_configure(CURL *curl, const char *endpoint, char *curl_says,
-                             struct ng_error *error) {
+int ng_docker_http_configure(CURL *curl, const char *endpoint, struct ng_engine_listener *listener,
+                             char *curl_says, struct ng_error *error) {
     CURLcode failed = CURLE_OK;
 #define SET(option, value)                                                                         \
     do {                                                                                           \
@@ -37,6 +50,10 @@ int ng_docker_http_configure(CURL *curl, const char *endpoint, char *curl_says,
     SET(CURLOPT_QUICK_EXIT, 1L); /* else freeing waits for a name server that hangs */
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_UNIX_SOCKET_PATH, ng_docker_socket_path(endpoint));
+    if (listener) {
+        SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+        SET(CURLOPT_OPENSOCKETDATA, listener);
+    }
 #undef SET
     if (failed == CURLE_OK)
         return 0;
@@ -55,7 +72,11 @@ int ng_docker_http_get(CURL *curl, const char *endpoint, const char *path) {
 }
 
 static int not_connected(CURL *curl, const char *endpoint, struct ng_error *error) {
+    const char *path = ng_docker_socket_path(endpoint);
     long os_errno = 0;
+    if (path && ng_engine_socket_look(path, NULL) == NG_ENGINE_SOCKET_ASLEEP)
+        return ng_error_set(error, -EHOSTDOWN, endpoint,
+                            "the engine is stopped: to connect to its socket would start it");
     curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_errno);
     switch (os_errno) {
     case ENOENT:

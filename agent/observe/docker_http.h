@@ -4,7 +4,7 @@
 
 /* What all requests to an engine have in common: the way there, and why there was no answer. */
 
-#include "netguard/base.h"
+#include "agent/observe/engine_socket.h"
 
 #include <curl/curl.h>
 
@@ -12,9 +12,11 @@
 const char *ng_docker_socket_path(const char *endpoint);
 
 /* Sets what holds for every request to `endpoint`, which is one as ng_docker_endpoint_check() has
- * it. `curl_says` (CURL_ERROR_SIZE) is the caller's and outlives `curl`. -ENOMEM, -ENOTSUP. */
-int ng_docker_http_configure(CURL *curl, const char *endpoint, char *curl_says,
-                             struct ng_error *error) _must_check_;
+ * it. `curl_says` (CURL_ERROR_SIZE) is the caller's and outlives `curl`. `listener` NULL: connect
+ * even where that would start an engine which is stopped; else its last listener, {0} at first,
+ * and outlives `curl` as well. -ENOMEM, -ENOTSUP. */
+int ng_docker_http_configure(CURL *curl, const char *endpoint, struct ng_engine_listener *listener,
+                             char *curl_says, struct ng_error *error) _must_check_;
 
 /* The next request is GET `path`. -ENOMEM. */
 int ng_docker_http_get(CURL *curl, const char *endpoint, const char *path) _must_check_;

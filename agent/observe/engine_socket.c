@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/observe/engine_socket.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,17 @@ static uint64_t find_inode(const char *path) {
     return inode;
 }
 
-enum ng_engine_socket ng_engine_socket_look(const char *path) {
+/* Another process of this pid does not have that socket. */
+static bool still_listens(const struct ng_engine_listener *listener) {
+    char path[64], expected[64], found[64];
+
+    snprintf(path, sizeof(path), "/proc/%u/fd/%d", listener->pid, listener->fd);
+    snprintf(expected, sizeof(expected), "socket:[%" PRIu64 "]", listener->inode);
+    ssize_t len = readlink(path, found, sizeof(found));
+    return len == (ssize_t)strlen(expected) && memcmp(found, expected, (size_t)len) == 0;
+}
+
+enum ng_engine_socket ng_engine_socket_look(const char *path, struct ng_engine_listener *listener) {
     enum ng_engine_socket state = NG_ENGINE_SOCKET_AWAKE;
     struct ng_holder holder = {0};
     struct ng_arena *arena;
@@ -52,6 +63,8 @@ enum ng_engine_socket ng_engine_socket_look(const char *path) {
 
     if (access(path, F_OK) < 0)
         return NG_ENGINE_SOCKET_NONE;
+    if (listener && listener->pid && still_listens(listener))
+        return state;
     if (!realpath(path, real))
         return state;
     holder.inode = find_inode(real);
@@ -62,6 +75,9 @@ enum ng_engine_socket ng_engine_socket_look(const char *path) {
         holder.kind == NG_HOLDER_MANAGER && holder.process &&
         strcmp(holder.process, "systemd") == 0)
         state = NG_ENGINE_SOCKET_ASLEEP;
+    else if (listener && holder.pid)
+        *listener =
+            (struct ng_engine_listener){.inode = holder.inode, .pid = holder.pid, .fd = holder.fd};
     ng_arena_free(arena);
     return state;
 }

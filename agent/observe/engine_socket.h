@@ -10,8 +10,17 @@ enum ng_engine_socket {
     NG_ENGINE_SOCKET_AWAKE,  /* or not known to be asleep */
 };
 
-/* Whether an engine answers at the Unix socket `path`, found out without connecting. */
-enum ng_engine_socket ng_engine_socket_look(const char *path);
+/* Who was found to listen, so that he is found again without going through all processes. {0}:
+ * nobody. */
+struct ng_engine_listener {
+    uint64_t inode; /* of the socket */
+    uint32_t pid;
+    int fd; /* of that process */
+};
+
+/* Whether an engine answers at the Unix socket `path`, found out without connecting. Whoever asks
+ * about one path often keeps `listener` for it; else NULL. */
+enum ng_engine_socket ng_engine_socket_look(const char *path, struct ng_engine_listener *listener);
 
 /* The inode of the listening socket bound to `path` in a line of /proc/net/unix; 0: the line
  * is about another one. */

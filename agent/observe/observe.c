@@ -21,6 +21,7 @@
 #include "agent/observe/nft_dump.h"
 #include "agent/observe/proc.h"
 #include "agent/observe/routes.h"
+#include "agent/observe/saved_rules.h"
 #include "agent/observe/sockets.h"
 #include "agent/observe/traffic_control.h"
 #include "agent/observe/world_sort.h"
@@ -89,31 +90,65 @@ static int end_containers(struct observation *observation, int r) {
     return r;
 }
 
-static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked) {
+static int add_engine(struct observation *observation, const struct ng_engine *engine) {
+    struct ng_engine *place =
+        NG_ARENA_APPEND(observation->world->arena, observation->engines, observation->n_engines,
+                        observation->engines_capacity);
+
+    if (!place)
+        return -ENOMEM;
+    *place = *engine;
+    return 0;
+}
+
+static const struct ng_engine *engine_at(const struct ng_engine *engines, size_t count,
+                                         const char *endpoint) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(engines[i].endpoint, endpoint) == 0)
+            return &engines[i];
+    return NULL;
+}
+
+/* Those that were told of before and not now. Last of all: nothing of them may be touched, for
+ * others read it. */
+static int remember_engines(struct observation *observation, const struct ng_world *told) {
+    int r = 0;
+
+    for (size_t i = 0; told && r == 0 && i < told->n_engines; i++)
+        if (!engine_at(observation->engines, observation->n_engines, told->engines[i].endpoint))
+            r = add_engine(observation, &told->engines[i]);
+    observation->world->engines = observation->engines;
+    observation->world->n_engines = observation->n_engines;
+    return r;
+}
+
+static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked,
+                             struct ng_docker_connections *connections,
+                             const struct ng_world *told) {
     _cleanup_(ng_docker_visit_freep) struct ng_docker_visit *visit = NULL;
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
-    struct ng_engine engine, *place;
-    int r = ng_docker_list(world->arena, endpoint, NULL, &visit, &error);
+    struct ng_engine engine;
+    const struct ng_docker_limits limits = {
+        .timeout_ms = NG_DOCKER_TIMEOUT_MS,
+        .max_body_bytes = NG_DOCKER_BODY_BYTES,
+        .connections = connections,
+    };
+    int r = ng_docker_list(world->arena, endpoint, &limits, &visit, &error);
 
     if (r == 0)
         r = begin_containers(observation, ng_docker_listed(visit));
     if (r == 0)
         r = ng_docker_inspect(visit, &engine, &error);
-    if (r == 0) {
-        place = NG_ARENA_APPEND(world->arena, observation->engines, observation->n_engines,
-                                observation->engines_capacity);
-        if (!place)
-            return -ENOMEM;
-        *place = engine;
-        return 0;
-    }
+    if (r == 0)
+        return add_engine(observation, &engine);
     /* Whoever did not ask for an engine may not have one, but its socket's file be left. */
     if (!asked && (r == -ENOENT || r == -ECONNREFUSED)) {
         world->no_engine = ng_arena_strdup(world->arena, endpoint);
         return world->no_engine ? 0 : -ENOMEM;
     }
-    return gap_for(observation, "docker", r, &error);
+    bool known = told && engine_at(told->engines, told->n_engines, endpoint);
+    return gap_for(observation, known ? NG_GAP_ENGINE : "docker", r, &error);
 }
 
 /* Where an engine usually listens. */
@@ -123,7 +158,7 @@ static int find_engine(struct observation *observation) {
     const char *endpoint;
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-        enum ng_engine_socket state = ng_engine_socket_look(paths[i]);
+        enum ng_engine_socket state = ng_engine_socket_look(paths[i], NULL);
 
         if (state == NG_ENGINE_SOCKET_NONE)
             continue;
@@ -131,7 +166,7 @@ static int find_engine(struct observation *observation) {
         if (!endpoint)
             return -ENOMEM;
         if (state == NG_ENGINE_SOCKET_AWAKE)
-            return observe_engine_at(observation, endpoint, false);
+            return observe_engine_at(observation, endpoint, false, NULL, NULL);
         world->no_engine = ng_arena_printf(
             world->arena, "%s, where systemd would start it on the first connection", endpoint);
         return world->no_engine ? 0 : -ENOMEM;
@@ -156,9 +191,7 @@ static int observe_engines(struct observation *observation,
                            const struct ng_observe_options *options) {
     int r = 0;
 
-    if (options->without_engines)
-        return 0;
-    if (options->n_endpoints == 0)
+    if (options->n_endpoints == 0 && !options->without_engines)
         r = find_engine(observation);
     for (size_t i = 0; r == 0 && i < options->n_endpoints; i++) {
         bool again = false;
@@ -166,7 +199,9 @@ static int observe_engines(struct observation *observation,
         for (size_t k = 0; k < i; k++)
             again = again || same_endpoint(options->endpoints[k], options->endpoints[i]);
         if (!again)
-            r = observe_engine_at(observation, options->endpoints[i], true);
+            r = observe_engine_at(observation, options->endpoints[i], true,
+                                  options->connections ? options->connections[i] : NULL,
+                                  options->told);
     }
     observation->world->engines = observation->engines;
     observation->world->n_engines = observation->n_engines;
@@ -326,19 +361,22 @@ static int observe_host(struct ng_world *world) {
     return world->host ? 0 : -ENOMEM;
 }
 
-/* The engines first: what they have started by then has its rules and sockets. */
+/* Links first: a bridge that is there by then is told of by the engine that has made it, and is
+ * somebody else's if none does. Then the engines: what they have started by then has its rules and
+ * sockets. */
 static int observe_all(struct observation *observation, const struct ng_observe_options *options) {
     struct ng_world *world = observation->world;
     int r = observe_host(world);
 
-    r = r ? r : observe_engines(observation, options);
     r = r ? r : observe_links(observation);
+    r = r ? r : observe_engines(observation, options);
     r = r ? r : observe_routes(observation);
     r = r ? r : observe_nft(observation);
     r = r ? r : observe_bpf(observation);
     observe_settings(world);
     r = r ? r : observe_xtables(observation);
     r = r ? r : observe_ipsets(observation);
+    r = r ? r : ng_saved_rules_read(world, NULL);
     r = end_containers(observation, r);
     r = r ? r : observe_sockets(observation);
     if (r < 0)
@@ -346,7 +384,8 @@ static int observe_all(struct observation *observation, const struct ng_observe_
     find_bridges(world);
     observation->world->gaps = observation->gaps;
     observation->world->n_gaps = observation->n_gaps;
-    return ng_world_sort(observation->world);
+    r = ng_world_sort(observation->world);
+    return r ? r : remember_engines(observation, options->told);
 }
 
 int ng_observe(const struct ng_observe_options *options, struct ng_world **ret_world,

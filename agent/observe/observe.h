@@ -9,8 +9,16 @@ struct ng_observe_options {
      * listens, and find nothing wrong with there being none. */
     const char *const *endpoints;
     size_t n_endpoints;
+    struct ng_docker_connections *const *connections; /* for each of them, or NULL */
     bool without_engines; /* connect to none: before the guard is in force, or where all are away */
+    /* What was seen before: an engine in it that is not asked, or does not answer, counts as it was
+     * then. It is borrowed, and has to outlive the world that is observed. */
+    const struct ng_world *told;
 };
+
+/* Source of a gap: an engine does not answer, and counts as in what was told before. Of one that
+ * never told anything it is "docker". */
+#define NG_GAP_ENGINE "engine"
 
 /* Observes this host as it is now and changes nothing on it. What cannot be read becomes a
  * gap in the world; only -ENOMEM is an error. */

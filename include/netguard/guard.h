@@ -55,7 +55,9 @@ struct ng_guard_set {
     size_t n_fields;
     bool intervals; /* flags interval; of one field */
     bool is_map;    /* to verdicts */
-    bool timeout;   /* flags timeout; its elements are given NG_GUARD.armed_s when they are made */
+    bool
+        of_policy; /* what is in it follows from the policy alone, and from nothing that was seen */
+    bool timeout;  /* flags timeout; its elements are given NG_GUARD.armed_s when they are made */
     const struct ng_guard_element *elements; /* sorted by key, none twice, no two overlap */
     size_t n_elements;
 };

@@ -252,10 +252,16 @@ static struct list *add_port_map(struct maker *maker, const char *what, const st
     return list;
 }
 
+static struct list *of_policy(struct list *list) {
+    if (list)
+        list->set.of_policy = true;
+    return list;
+}
+
 static void add_usage_sets(struct maker *maker, struct zone *zone) {
     for (size_t i = 0; i < PROTOS; i++)
         if (ng_guard_protos[i] != NG_SCTP)
-            zone->engine[i] = add_port_map(maker, "engine", zone, i, NG_GUARD_DPORT);
+            zone->engine[i] = of_policy(add_port_map(maker, "engine", zone, i, NG_GUARD_DPORT));
     zone->tunnels = SET(maker, ng_guard_printf(maker, "tunnels_%s", zone->id), NG_GUARD_NFPROTO,
                         NG_GUARD_L4PROTO);
     if (zone->tunnels)
@@ -265,7 +271,7 @@ static void add_usage_sets(struct maker *maker, struct zone *zone) {
 static void add_zone_sets(struct maker *maker, struct zone *zone) {
     const char *id = zone->id;
     for (size_t i = 0; i < PROTOS; i++) {
-        zone->ports[i] = add_port_map(maker, "ports", zone, i, NG_GUARD_ASKED_PORT);
+        zone->ports[i] = of_policy(add_port_map(maker, "ports", zone, i, NG_GUARD_ASKED_PORT));
         zone->asked[i] = SET(maker, ng_guard_printf(maker, "asked_%s_%s", proto_names[i], id),
                              NG_GUARD_ASKED_PORT);
         zone->refused_ingress[i] =
@@ -346,6 +352,15 @@ static void find_zones(struct maker *maker) {
 
 /* -- the whole ------------------------------------------------------------------------ */
 
+/* What is always so; measured by tests/e2e/window.py. */
+static void tell_limits(struct maker *maker) {
+    ng_guard_limit(maker, "a port of this host that no rule names, behind docker-proxy or on the "
+                          "host's network, is closed when its container is seen: mostly some 30 ms "
+                          "after its start, up to a second on a busy machine");
+    ng_guard_limit(maker, "who takes over address and port of an allowed container before the "
+                          "engine tells of it is let in in its place");
+}
+
 static const struct list *add_armed(struct maker *maker) {
     struct list *armed = SET(maker, "armed", NG_GUARD_NFPROTO);
     if (armed)
@@ -372,6 +387,8 @@ static void make(struct maker *maker, unsigned armed_s) {
         return;
     ng_guard_list_bridges(maker, bridges, others);
     find_zones(maker);
+    if (maker->n_zones)
+        tell_limits(maker);
     add_rule_chains(maker);
     ways.targets = ng_guard_alloc(maker, maker->n_zones, sizeof(*ways.targets));
     if (maker->error)

@@ -94,7 +94,7 @@ static const struct list *source_set(struct maker *maker, const char *name,
             return maker->lists[i];
     struct list *list = SET(maker, name, field);
     if (list)
-        list->set.intervals = true;
+        list->set.intervals = list->set.of_policy = true;
     for (size_t i = 0; i < addrs->count; i++)
         ng_guard_add(maker, list,
                      (struct ng_guard_element){.key = {{.number = addrs->intervals[i].lo}},
