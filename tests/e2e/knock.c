@@ -3,13 +3,14 @@
 /* knock ADDRESS:PORT...   connect to each without a pause, until stdin ends
  * knock answer PORT...    be the one who answers there, over IPv4 and IPv6
  *
- * For each line on stdin, and at its end, a JSON line for each place tells what came of it since
- * the last time: how many connections were tried, how many handshakes were completed, how many
- * brought a byte of an answer (docker-proxy takes connections for a container that is not there),
- * and when the first did and the last was heard of, in seconds of CLOCK_MONOTONIC.
+ * For each line on stdin, and at its end, a JSON line for each place tells what came of it: how
+ * many connections were tried, how many handshakes were completed, how many brought a byte of an
+ * answer (docker-proxy takes connections for a container that is not there), and when the first
+ * and the last of them did, in seconds of CLOCK_MONOTONIC. The line "forget" has it count anew.
  *
- * A place is tried every TRY_NS, whatever became of the tries before. Static, as it answers in
- * containers: at once, where an interpreter would start for longer than a window lasts. */
+ * Every TRY_NS one place is tried, each in its turn, whatever became of the tries before. Static,
+ * as it answers in containers: at once, where an interpreter would start for longer than a window
+ * lasts. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@
 #include <unistd.h>
 
 enum {
-    TRY_NS = 400 * 1000,
+    TRY_NS = 100 * 1000,
     HANDSHAKE_NS = 3 * 1000 * 1000, /* a hundred times what it takes in the lab */
     ANSWER_NS = 20 * 1000 * 1000,
     ANSWERED_NS = 10 * 1000 * 1000, /* who is known to be open is left some time for others */
@@ -87,8 +88,10 @@ struct place {
         struct sockaddr_in6 ip6;
     } address;
     int64_t due_ns;
-    unsigned long attempts, handshakes, answers;
-    int64_t first_handshake_ns, first_answer_ns, last_ns; /* 0: none */
+    struct tally {
+        unsigned long attempts, handshakes, answers;
+        int64_t first_handshake_ns, last_handshake_ns, first_answer_ns, last_answer_ns;
+    } tally;
 };
 
 struct attempt {
@@ -118,7 +121,7 @@ static void end(struct attempt *attempt) {
     attempt->fd = -1;
 }
 
-static void begin(struct attempt *attempt, int64_t now) {
+static void begin(struct attempt *attempt, int64_t now, size_t n_places) {
     struct place *place = attempt->place;
     const struct linger reset = {.l_onoff = 1}; /* no TIME_WAIT, so that ports never run out */
     bool ip4 = place->address.any.sa_family == AF_INET;
@@ -126,8 +129,8 @@ static void begin(struct attempt *attempt, int64_t now) {
     *attempt = (struct attempt){.place = place, .deadline_ns = now + HANDSHAKE_NS};
     attempt->fd = socket(place->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(attempt->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-    place->due_ns = now + TRY_NS;
-    place->attempts++;
+    place->due_ns = now + (int64_t)n_places * TRY_NS;
+    place->tally.attempts++;
     if (connect(attempt->fd, &place->address.any, len) == 0 || errno == EINPROGRESS)
         return;
     /* Whatever hinders us here would pass for a closed port. */
@@ -136,14 +139,15 @@ static void begin(struct attempt *attempt, int64_t now) {
     end(attempt);
 }
 
-static void note(int64_t *first, int64_t now) {
-    if (!*first)
+static void note(unsigned long *count, int64_t *first, int64_t *last, int64_t now) {
+    if (!(*count)++)
         *first = now;
+    *last = now;
 }
 
 /* Something has happened to it. */
 static void advance(struct attempt *attempt, int64_t now) {
-    struct place *place = attempt->place;
+    struct tally *tally = &attempt->place->tally;
     int error = 0;
     if (!attempt->connected) {
         getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
@@ -151,41 +155,35 @@ static void advance(struct attempt *attempt, int64_t now) {
             return end(attempt);
         attempt->connected = true;
         attempt->deadline_ns = now + ANSWER_NS;
-        place->handshakes++;
-        note(&place->first_handshake_ns, now);
+        note(&tally->handshakes, &tally->first_handshake_ns, &tally->last_handshake_ns, now);
     }
-    place->last_ns = now;
     char byte;
     ssize_t n = recv(attempt->fd, &byte, 1, 0);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n == 1) {
-        place->answers++;
-        place->due_ns = now + ANSWERED_NS;
-        note(&place->first_answer_ns, now);
+        attempt->place->due_ns = now + ANSWERED_NS;
+        note(&tally->answers, &tally->first_answer_ns, &tally->last_answer_ns, now);
     }
     end(attempt);
 }
 
-static void print_time(const char *name, int64_t ns) {
-    if (ns)
-        printf(", \"%s\": %.6f", name, (double)ns / S_NS);
-    else
-        printf(", \"%s\": null", name);
-}
-
-static void report(struct place *places, size_t n) {
-    for (struct place *at = places; at < places + n; at++) {
-        printf("{\"place\": \"%s\", \"attempts\": %lu, \"handshakes\": %lu, \"answers\": %lu",
-               at->name, at->attempts, at->handshakes, at->answers);
-        print_time("first_handshake", at->first_handshake_ns);
-        print_time("first_answer", at->first_answer_ns);
-        print_time("last", at->last_ns);
-        puts("}");
-        at->attempts = at->handshakes = at->answers = 0;
-        at->first_handshake_ns = at->first_answer_ns = at->last_ns = 0;
+static void report(const struct place *places, size_t n) {
+    for (const struct place *at = places; at < places + n; at++) {
+        const struct tally *tally = &at->tally;
+        printf("{\"place\": \"%s\", \"attempts\": %lu, \"handshakes\": %lu, \"answers\": %lu, "
+               "\"first_handshake\": %.6f, \"last_handshake\": %.6f, "
+               "\"first_answer\": %.6f, \"last_answer\": %.6f}\n",
+               at->name, tally->attempts, tally->handshakes, tally->answers,
+               (double)tally->first_handshake_ns / S_NS, (double)tally->last_handshake_ns / S_NS,
+               (double)tally->first_answer_ns / S_NS, (double)tally->last_answer_ns / S_NS);
     }
     fflush(stdout);
+}
+
+static void forget(struct place *places, size_t n) {
+    for (struct place *at = places; at < places + n; at++)
+        at->tally = (struct tally){0};
 }
 
 static void knock(struct place *places, size_t n_places) {
@@ -201,7 +199,7 @@ static void knock(struct place *places, size_t n_places) {
             if (at->fd >= 0 && at->deadline_ns <= now)
                 end(at);
             if (at->fd < 0 && at->place->due_ns <= now)
-                begin(at, now);
+                begin(at, now, n_places);
             int64_t when = at->fd >= 0 ? at->deadline_ns : at->place->due_ns;
             next = when < next ? when : next;
             fds[i] = (struct pollfd){.fd = at->fd, .events = at->connected ? POLLIN : POLLOUT};
@@ -220,6 +218,8 @@ static void knock(struct place *places, size_t n_places) {
             report(places, n_places);
             if (len <= 0)
                 return;
+            if (line[0] == 'f')
+                forget(places, n_places);
         }
     }
 }

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -285,6 +286,51 @@ class Engine:
         same(reach["sources"], everybody if reachable else [], "sources")
         same(reach["unsure"], [], "unsure")
         return exposure, reach, report
+
+
+class Host(Engine):
+    """A whole host, booted by systemd, with engine 20 as its distribution has it.
+
+    `tree`: files of its own, by path; a tuple is a symbolic link, bytes are a program."""
+
+    def __init__(self, name, tree):
+        super().__init__(20)
+        self.name, self.tree = f"{name}-{os.getpid()}", tree
+        self.host, self.out = (f"/run/netns/netguard-lab-{self.name}-{end}"
+                               for end in ("host", "out"))  # fmt: skip
+
+    def __enter__(self):
+        with tempfile.TemporaryDirectory() as tree:
+            for path, content in self.tree.items():
+                write(pathlib.Path(tree, path), content)
+            begin = time.monotonic()
+            try:
+                pid = lab("host", "up", self.name, tree).strip()
+            except BaseException:
+                self.__exit__()
+                raise
+        print(f"# booted in {time.monotonic() - begin:.1f} s", flush=True)
+        self.root = pathlib.Path("/proc", pid, "root")
+        self.socket = str(self.root / "run/docker.sock")
+        return self
+
+    def sh(self, *command):
+        return lab("host", "sh", self.name, *command).strip()
+
+    def netns(self, container):
+        pid = self.api(f"/containers/{container}/json")["State"]["Pid"]  # as the host counts them
+        return f"{self.root}/proc/{pid}/ns/net"
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, tuple):
+        path.symlink_to(*content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+        path.chmod(0o755)
+    else:
+        path.write_text(content)
 
 
 # -- netguard's word -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """stacks.py 20|26|28: the stacks of the security guides, each with its right verdict, and the
 engine's own API."""
+import concurrent.futures
 import http.client
 import pathlib
 import socket
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-from lab import EVERYBODY, HOST4, HOST6, PATIENCE_S, Engine, Tap, inside, same
+from lab import (EVERYBODY, HOST4, HOST6, PATIENCE_S, SILENCE_S, Engine, Tap, inside, netguard,
+                 same)  # fmt: skip
 
 REGISTRY = "registry.example:5000"  # one that the engine was told to trust without TLS
 
@@ -162,12 +164,12 @@ def bench(tap, engine):
 # -- the engine's API ----------------------------------------------------------------------------
 
 
-def answers_api(engine, address, port, context=None):
+def answers_api(engine, address, port, context=None, wait_s=PATIENCE_S):
     """Does the engine obey the outside host?"""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with inside(engine.out):
         sock = socket.socket(family)
-    sock.settimeout(PATIENCE_S)
+    sock.settimeout(wait_s)
     asked = http.client.HTTPConnection("engine")
     try:
         sock.connect((address, port))
@@ -176,6 +178,8 @@ def answers_api(engine, address, port, context=None):
         return asked.getresponse().status == 200
     except ssl.SSLError:  # in TLS 1.3 the client learns only on reading that it was refused
         return False
+    except TimeoutError:
+        return None
     finally:
         sock.close()
         asked.close()
@@ -204,6 +208,33 @@ def api(tap, engine, port, role, verified, context=None):
         if role == "docker-api":
             same([{f["severity"] for f in report.findings(e)} for e in found],
                  [{"critical"}, {"critical"}], "findings")  # fmt: skip
+
+
+API_POLICY = """\
+version: 1
+mode: enforce
+usage:
+  docker_api: {zones: [], action: block}
+default: allow
+"""
+
+
+def guarded_api(tap, engine):
+    with tap.case("API without TLS: closed by the guard, and the engine's socket is not"), \
+            tempfile.TemporaryDirectory() as directory:  # fmt: skip
+        policy = pathlib.Path(directory, "policy.yaml")
+        policy.write_text(API_POLICY)
+        same(engine.netguard("apply", "--policy", policy).returncode, 0, "status of apply")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answers = pool.map(lambda at: answers_api(engine, at, 2375, wait_s=SILENCE_S),
+                               (HOST4, HOST6))  # fmt: skip
+            same([*answers], [None, None], "answers to the outside host")
+        report = engine.check("--policy", policy)
+        found = [f for f in report.json["findings"] if f["rule"] == "usage.docker_api"]
+        same([(f["id"], f["state"], f["severity"]) for f in found],
+             [("NG004", "blocked", "critical")] * 2, "findings")  # fmt: skip
+        same(netguard("remove", netns=engine.host).returncode, 0, "status of remove")
+        same(answers_api(engine, HOST4, 2375), True, "obeys without the guard")
 
 
 def with_tls(tap, version):
@@ -248,6 +279,8 @@ def main():
                 "--insecure-registry", REGISTRY) as engine:  # fmt: skip
         engine.outside("ip", "route", "add", "172.16.0.0/12", "via", HOST4)
         api(tap, engine, 2375, "docker-api", None)
+        if engine.version == 20:  # no engine has a rule about that port
+            guarded_api(tap, engine)
         order_processing(tap, engine)
         clair(tap, engine)
         linked_store(tap, engine)

@@ -6,9 +6,11 @@ import concurrent.futures
 import contextlib
 import ipaddress
 import itertools
+import json
 import socket
 import struct
 import sys
+import tempfile
 
 from lab import CARRIED, EVERYBODY, HOST4, HOST6, LINK, PATIENCE_S, SILENCE_S, Engine, Tap
 from lab import inside, same
@@ -253,6 +255,18 @@ def on_the_lan(tap, engine):
             report = engine.check()
             for place in places:
                 report.own_address("on-lan", *place, reachable=place[1] == 6380, kind="l2")
+    with tap.case("on-lan: that the guard cannot close it is said beforehand"), \
+            tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy_file:  # fmt: skip
+        policy_file.write("version: 1\nmode: enforce\nrules: "
+                          "[{id: stores, deny: [6380], action: block}]\n")  # fmt: skip
+        policy_file.flush()
+        planned = engine.netguard("plan", "--format", "json", "--policy", policy_file.name)
+        (limit,) = [one for one in json.loads(planned.stdout)["limits"] if "macvlan" in one]
+        same((limit.split()[0], "cannot be blocked" in limit), ("on-lan", True), limit)
+        found = [f for f in engine.check("--policy", policy_file.name).json["findings"]
+                 if f["subject"] == "on-lan"]  # fmt: skip
+        same([(f["state"], f["action"], "nor would a guard" in f["fix"]) for f in found],
+             [("open", "block", True)] * 2, "findings")  # fmt: skip
 
 
 # -- links -------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@
  *     text SAMPLE FILE        rules FILE          predict SAMPLE FILE
  *     before COMMAND          runs it before the next transaction is sent; `each` before each one
  *     lose                    the answers to the next transaction are lost
+ *     fail ERROR              sending the next transaction fails once, and receiving its answers
+ *     small                   the socket has as little room for answers as can be
+ *     forge FROM TO           in the next transaction these bytes (in hexadecimal) stand for those
  *
  * SAMPLE is NAME:NUMBER, see make(); OWNER is none, own or persist. Each command is answered by
  * lines of which the last begins with "ok" or "error". */
@@ -28,6 +31,7 @@
 #include "agent/act/guard_text.h"
 #include "agent/observe/nft_dump.h"
 #include "agent/observe/ruleset_decode.h"
+#include "tests/kernel/drawn_guard.h"
 #include "tests/unit/fixture_guard.h"
 #include "tests/unit/fixture_ops.h"
 
@@ -38,16 +42,49 @@ static struct ng_error error;
 
 static char before[1024];
 static bool each_time, lose, losing;
-static size_t n_messages, n_bytes; /* of the last transaction, without its marks */
+static int fail_sending, fail_receiving; /* errno, 0: no */
+static char forged[2][64];               /* from, to: hexadecimal, of one length */
+static size_t n_sent;                    /* transactions */
+static size_t n_messages, n_bytes;       /* of the last one, without its marks */
+
+static bool fails(int *how) {
+    errno = *how;
+    *how = 0;
+    return errno != 0;
+}
+
+static size_t bytes_of(const char *digits, uint8_t *bytes) {
+    size_t len = 0;
+    for (unsigned byte; sscanf(digits + 2 * len, "%2x", &byte) == 1;)
+        bytes[len++] = (uint8_t)byte;
+    return len;
+}
+
+static void forge(uint8_t *bytes, size_t len) {
+    uint8_t from[sizeof(forged[0]) / 2], to[sizeof(from)];
+    size_t n = bytes_of(forged[0], from);
+    if (n == 0)
+        return;
+    if (bytes_of(forged[1], to) != n || !memmem(bytes, len, from, n))
+        abort();
+    for (uint8_t *at, *next = bytes; (at = memmem(next, len - (size_t)(next - bytes), from, n));
+         next = at + n)
+        memcpy(at, to, n);
+    forged[0][0] = '\0';
+}
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *header, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags) {
     const struct iovec *messages = &header->msg_iov[1];
+    if (fails(&fail_sending))
+        return -1;
+    forge(messages->iov_base, messages->iov_len);
     if (before[0] && system(before) != 0)
         abort();
     if (!each_time)
         before[0] = '\0';
+    n_sent++;
     n_messages = 0;
     n_bytes = messages->iov_len;
     for (size_t at = 0; at < messages->iov_len; n_messages++)
@@ -60,6 +97,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags) {
 ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags) {
+    if (flags & MSG_DONTWAIT && fails(&fail_receiving))
+        return -1;
     if (!(flags & MSG_DONTWAIT) || !losing)
         return __real_recvmsg(fd, header, flags);
     while (__real_recvmsg(fd, header, flags) >= 0)
@@ -89,6 +128,10 @@ static struct ng_guard make(struct ng_arena *arena, char *sample) {
     struct made_guard made = {.arena = arena};
     const char *name = strtok_r(sample, ":", &sample);
     unsigned number = (unsigned)atoi(sample);
+    if (strcmp(name, "drawn") == 0)
+        return guard_drawn(number, arena);
+    if (strcmp(name, "rules") == 0)
+        return guard_of_rules(number, arena);
     if (strcmp(name, "all") == 0)
         guard_make_all(&made, number);
     else if (strcmp(name, "many") == 0)
@@ -129,13 +172,14 @@ static void install(struct ng_arena *arena, char *sample, const char *owner) {
     const struct ng_guard guard = make(arena, sample);
     char text[128] = "";
     size_t count = 0;
-    n_messages = n_bytes = 0;
+    n_messages = n_bytes = n_sent = 0;
     int r = ng_guard_table_install(table, &guard,
                                    strcmp(owner, "own") == 0       ? NG_GUARD_OWNED
                                    : strcmp(owner, "persist") == 0 ? NG_GUARD_OWNED_PERSISTENT
                                                                    : NG_GUARD_UNOWNED,
                                    &count, &error);
-    snprintf(text, sizeof(text), "%zu changes %zu messages %zu bytes", count, n_messages, n_bytes);
+    snprintf(text, sizeof(text), "%zu changes %zu messages %zu bytes %zu times", count, n_messages,
+             n_bytes, n_sent);
     answer(r, text);
 }
 
@@ -232,6 +276,17 @@ static void run(struct ng_arena *arena, char *line) {
     } else if (strcmp(name, "lose") == 0) {
         lose = true;
         answer(0, "");
+    } else if (strcmp(name, "fail") == 0) {
+        fail_sending = fail_receiving = strcmp(first, "EINTR") == 0 ? EINTR : ENOBUFS;
+        answer(0, "");
+    } else if (strcmp(name, "small") == 0) {
+        const int one = 1; /* for the kernel to make what it can of it */
+        (void)setsockopt(ng_guard_table_fd(table), SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
+        answer(0, "");
+    } else if (strcmp(name, "forge") == 0) {
+        snprintf(forged[0], sizeof(forged[0]), "%s", first);
+        snprintf(forged[1], sizeof(forged[1]), "%s", line);
+        answer(0, "");
     } else {
         exit(2);
     }
@@ -246,5 +301,6 @@ int main(void) {
         run(arena, line);
     }
     ng_guard_table_freep(&table);
+    guard_drawn_free();
     return 0;
 }

@@ -3,13 +3,17 @@
 """The guard table in the kernel: what is installed beside what nft makes of its text, what is sent
 for a change, and who may touch it.
 
-    test_guard_table.py [DRIVER]    what is made of guard_driver.c (default: in build/tests)
+    test_guard_table.py [DRIVER [DRAWN]]
+
+    DRIVER  what is made of guard_driver.c (default: in build/tests)
+    DRAWN   how many policies are drawn by lot (default: 12)
 
 Needs root, iproute2, nftables and util-linux. Prints TAP. Everything it makes lives in namespaces
 of its own.
 """
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DRIVER = os.path.abspath(sys.argv[1] if sys.argv[1:] else
                          os.path.join(HERE, "../../build/tests/guard_driver"))
 TABLE = "inet netguard"
+DRAWN = int(sys.argv[2]) if sys.argv[2:] else 12
 COMMENT = "made by netguard, see netguard(8)"
 ABSENT, FREE = "absent owner=0 persist=0", "free owner=0 persist=0"
 
@@ -71,6 +76,10 @@ class Driver:
 
     def install(self, sample, owner="none"):
         """(changes, messages, bytes)"""
+        return self.figures(sample, owner)[:3]
+
+    def figures(self, sample, owner="none"):
+        """The same, and how many transactions it took."""
         return tuple(map(int, re.findall(r"\d+", self.said("install", sample, owner))))
 
     def installed(self, sample, owner="none"):
@@ -135,6 +144,18 @@ def lists_as_nft_does(netns):
             same(elements, driver.elements(), f"elements of {sample}")
             same(driver.compare(sample), [], f"{sample} as text")
             driver.said("remove")
+
+
+def of_any_policy(netns):
+    """Policies and hosts that are drawn by lot: nft reads the text, installed it is the same, and
+    so it is when it takes the place of another."""
+    with Driver(netns) as driver:
+        for sample in ["rules:100", *(f"drawn:{seed}" for seed in range(1, DRAWN + 1))]:
+            driver.install(sample)
+            same(driver.compare(sample), [], f"compared with {sample}")
+            ours = driver.listing()
+            same(driver.table_of(sample), ours, sample)
+            same(driver.compare(sample), [], f"{sample} as text")
 
 
 def leads_from_any_to_any(netns):
@@ -391,7 +412,7 @@ def sends_the_difference(netns):
 def is_refused(netns):
     with Driver(netns) as driver:
         told = driver.refused("ENOENT", "install", "unknown-chain:0", "none")
-        assert "rule 2 of chain forward" in told and "the kernel says: No such file" in told, told
+        assert 'rule 2 of chain forward: the kernel says of its expression "immediate": No' in told
         driver.refused("E2BIG", "install", "too-long:0", "none")
         same(driver.look(), ABSENT, "nothing half-way")
     for user in (("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"),
@@ -400,6 +421,72 @@ def is_refused(netns):
             for words in (("look",), ("install", "all:1", "none"), ("remove",)):
                 told = driver.refused("EPERM", *words)
                 assert "CAP_NET_ADMIN" in told, told
+
+
+def attribute(kind, data):
+    """Of a message, in hexadecimal."""
+    raw = struct.pack("=HH", 4 + len(data), kind) + data
+    return (raw + bytes(-len(raw) % 4)).hex()
+
+
+def word(number):
+    return struct.pack(">I", number)
+
+
+def expression(name, end=""):
+    return attribute(1, f"{name}{end}\0".encode())
+
+
+TABLE_NAME = attribute(1, b"netguard\0")
+# What a kernel may lack, the bytes that ask for it and others that no kernel knows, who shall own
+# the table, and what is told. The kernel answers as one that lacks it, for it lacks the others.
+LACKING = [
+    *((name, expression(name), expression(name[:-1], "?"), "none", "ENOENT",
+       f'the kernel says of its expression "{name[:-1]}?": No such file or directory')
+      for name in ("ct", "log", "limit", "meta")),
+    ("the address that was asked for (Linux 4.17)", attribute(2, word(20)),
+     attribute(2, word(200)), "none", "EOPNOTSUPP",
+     'of its expression "ct": Operation not supported'),
+    ("tables with an owner", attribute(2, word(2)), attribute(2, word(0x82)), "own",
+     "EOPNOTSUPP", "need Linux 5.12 (the kernel says: Operation not supported)"),
+    ("tables that persist", attribute(2, word(6)), attribute(2, word(0x86)), "persist",
+     "EOPNOTSUPP", "need Linux 6.9 (the kernel says: Operation not supported)"),
+]  # fmt: skip
+
+
+def lacks_something(netns):
+    with Driver(netns) as driver:
+        driver.said("forge", "01000000" + TABLE_NAME, "fa000000" + TABLE_NAME)
+        told = driver.refused("EOPNOTSUPP", "install", "all:1", "none")
+        assert "the table inet netguard: the kernel says: Operation not supported" in told, told
+        same(netns.run("nft", "list", "ruleset"), "", "the ruleset without inet")
+        driver.install("drawn:1")
+        before = driver.listing()
+        for what, *forged, owner, code, words in LACKING:
+            driver.said("forge", *forged)
+            told = driver.refused(code, "install", "all:1", owner)
+            assert words in told, f"without {what}: {told}"
+            same(driver.listing(), before, f"the table after {what}")
+
+
+def has_no_room(netns):
+    """For answers, for what is sent, at all."""
+    with Driver(netns) as driver:
+        driver.said("small")
+        same(driver.figures("rules:100")[3], 1, "transactions")
+        driver.said("fail", "EINTR")
+        same(driver.figures("all:1")[3], 1, "transactions")
+        before = driver.listing()
+        driver.said("fail", "ENOBUFS")
+        told = driver.refused("ENOBUFS", "install", "all:2", "none")
+        assert "the kernel says: No buffer space available" in told, told
+        driver.refused("ENOENT", "install", "unknown-chain:0", "none")
+        same(driver.listing(), before, "the table after that")
+    with Driver(netns, "unshare", "--user", "--map-root-user", "--net") as driver:
+        driver.install("many:1")
+        told = driver.refused("EMSGSIZE", "install", "many:150000", "none")
+        assert "the kernel says: Message too long" in told and "wmem_max" in told, told
+        same(driver.compare("many:1"), [], "nothing half-way")
 
 
 def leaves_no_trace(netns):
@@ -413,9 +500,10 @@ def leaves_no_trace(netns):
         driver.said("remove")
 
 
-TESTS = [lists_as_nft_does, leads_from_any_to_any, predicts, says_what_differs, counts, repairs,
-         leaves_others_alone, changes_in_between, answers_get_lost, is_owned, stays_as_an_orphan,
-         keeps_a_socket, runs_out, sends_the_difference, is_refused, leaves_no_trace]
+TESTS = [lists_as_nft_does, of_any_policy, leads_from_any_to_any, predicts, says_what_differs,
+         counts, repairs, leaves_others_alone, changes_in_between, answers_get_lost, is_owned,
+         stays_as_an_orphan, keeps_a_socket, runs_out, sends_the_difference, is_refused,
+         lacks_something, has_no_room, leaves_no_trace]  # fmt: skip
 
 
 def main():

@@ -9,9 +9,11 @@ the engine's answers are fake, as a worker and a manager give them.
 
 Needs root, iproute2, nftables and iptables-nft. Prints TAP.
 """
+import contextlib
 import ipaddress
 import os
 import sys
+import tempfile
 
 from judge.written import FOLDER, sections
 from test_reach import NETGUARD, check, report
@@ -230,6 +232,36 @@ def test_docker_user_drops_one(top, ruleset):
     return "8080/tcp is blocked by DOCKER-USER, 5353/udp open"
 
 
+@contextlib.contextmanager
+def guarded(top, *rules):
+    """With the guard in force, made for what the engine tells now."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
+        policy.write("version: 1\nmode: enforce\nrules:\n" +
+                     "".join(f"  - {{{rule}}}\n" for rule in rules))
+        policy.flush()
+        top.host.run(NETGUARD, "apply", "--policy", policy.name, "--docker", f"unix://{top.api}")
+        yield
+        top.host.run(NETGUARD, "remove")
+
+
+def test_guard(top, ruleset):
+    """What was asked for and what the service has it lead to, of services that are told; of those
+    that are not, what was asked for alone, and no name opens them."""
+    by_name = ("id: names, allow: ['5353->53'], to: {service: orders_dns}",
+               "id: rest, deny: ['@any'], action: block")
+    for services, told in (balanced(), (TARGETS, SERVICES)), (None, ({}, {})):
+        top.tell(services=services)
+        top.recorded(ruleset)
+        for rules, opened, untold in (
+            (["id: web, deny: [8080], action: block"], (DNS,), (DNS,)),
+            (["id: web, deny: [80], action: block"], (DNS,), (WEB, DNS)),
+            (by_name, (DNS,), ()),
+        ):
+            with guarded(top, *rules):
+                agree(top, everybody(*(opened if services else untold)), *told)
+    return "closed by port, by target and by name"
+
+
 def test_no_rules(top, _):
     """As with a kernel that lacks IPVS: a port that its service asks for, and nobody leads on."""
     top.tell(manager=True)
@@ -239,7 +271,7 @@ def test_no_rules(top, _):
 
 
 TESTS = [test_worker_that_is_told, test_worker_that_is_not_told, test_manager, test_input_drop,
-         test_docker_user_drops_some, test_docker_user_drops_one]
+         test_docker_user_drops_some, test_docker_user_drops_one, test_guard]
 TITLE = "ingress by recorded rules" + \
     ("" if os.path.exists("/proc/net/ip_vs") else " (this kernel lacks IPVS)")
 

@@ -82,10 +82,12 @@ class Host:
 
 
 def intervals(prefixes):
-    """Sorted, neighbours joined."""
+    """Of IPv4; sorted, neighbours joined. There are millions: too many for module ipaddress."""
     joined = []
-    for net in map(ipaddress.ip_network, prefixes):
-        lo, hi = int(net[0]), int(net[-1])
+    for prefix in prefixes:
+        addr, _, bits = prefix.partition("/")
+        lo = int.from_bytes(socket.inet_aton(addr), "big")
+        hi = lo + (1 << 32 - int(bits or 32)) - 1
         if joined and joined[-1][1] + 1 == lo:
             joined[-1][1] = hi
         else:

@@ -358,18 +358,27 @@ def test_sockets(world):
 
 
 def test_kernel_sockets(_):
-    """The data path of an overlay network belongs to no process, and takes packets all the same."""
-    done = subprocess.run(["ip", "link", "add", "vx", "type", "vxlan", "id", "7", "dstport", "4789",
-                           "dev", "v1"], stderr=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
-        return "no VXLAN here"
+    """The sockets of tunnels belong to no process, and take packets all the same; the links tell
+    their ports."""
+    links = {"vx4": "id 7 dstport 4789 dev v1", "vx6": "id 8 dstport 4790 local ::1",
+             "vxm": "external dstport 4791"}  # fmt: skip
+    add = "".join(f"link add {name} type vxlan {words}\nlink set {name} up\n"
+                  for name, words in links.items())  # fmt: skip
     try:
-        run("ip", "link", "set", "vx", "up")
-        found = [s for s in snapshot()["listeners"] if s["port"] == 4789]
+        if subprocess.run(["ip", "-batch", "-"], input=add, text=True, check=False,
+                          stderr=subprocess.DEVNULL).returncode != 0:  # fmt: skip
+            return "no VXLAN here"
+        world = snapshot()
     finally:
-        run("ip", "link", "delete", "vx")
-    assert [(s["proto"], s["addr"], s["pid"], s["process"], s["container_id"]) for s in found] == [
-        ("udp", "0.0.0.0", 0, None, None)], found
+        for name in links:
+            subprocess.run(["ip", "link", "delete", name], stderr=subprocess.DEVNULL, check=False)
+    found = [(s["proto"], s["addr"], s["port"], s["pid"], s["process"], s["container_id"])
+             for s in world["listeners"] if s["port"] in (4789, 4790, 4791)]  # fmt: skip
+    assert found == [("udp", addr, port, 0, None, None) for addr, port in
+                     (("0.0.0.0", 4789), ("::", 4790), ("0.0.0.0", 4791), ("::", 4791))], found
+    told = {link["name"]: (link["udp_port4"], link["udp_port6"]) for link in world["links"]}
+    assert {name: ports for name, ports in told.items() if any(ports)} == {
+        "vx4": (4789, 0), "vx6": (0, 4790), "vxm": (4791, 4791)}, told
     return None
 
 

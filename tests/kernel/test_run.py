@@ -12,6 +12,7 @@ iproute2 and nftables. Prints TAP.
 import array
 import contextlib
 import ctypes
+import datetime
 import json
 import os
 import select
@@ -27,10 +28,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "../../build")
+FAKE_ENGINE = os.path.join(HERE, "../lab/fake-engine")
 NETGUARD = os.path.abspath(os.environ.get("NETGUARD", f"{BUILD}/netguard"))
 OLD_KERNEL = os.path.abspath(sys.argv[1] if sys.argv[1:] else f"{BUILD}/tests/netguard_old_kernel")
 NAME = f"netguard-run-{os.getpid()}"
 HOST, OUT = "198.51.100.1", "198.51.100.2"
+HOST6, OUT6 = "2001:db8::1", "2001:db8::2"
 PATIENCE_S = 20
 POLICY = """
 version: 1
@@ -41,7 +44,7 @@ default: allow
 """
 NFNLGRP_NFTABLES, NETLINK_NETFILTER, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 7, 12, 270, 1
 NEWTABLE, DELTABLE = 0xA00, 0xA02
-REPAIRS = 20
+REPAIRS, FLOOD_S = 20, 2
 LIBC, CLONE_NEWNET = ctypes.CDLL(None), 0x40000000
 
 
@@ -90,12 +93,12 @@ def home(place):
             enter(before)
 
 
-def reaches(port, wait_s=0.4):
+def reaches(port, wait_s=0.4, host=HOST):
     with home("out"):
-        sock = socket.socket()
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     with sock:
         sock.settimeout(wait_s)
-        return sock.connect_ex((HOST, port)) == 0
+        return sock.connect_ex((host, port)) == 0
 
 
 def until(condition, what, patience_s=PATIENCE_S):
@@ -155,13 +158,25 @@ class Systemd:
         return fields
 
 
+@contextlib.contextmanager
+def fake_engine(world):
+    """Tells of a container web-0, which publishes port 20000."""
+    endpoint = f"unix://{world.folder}/engine.sock"
+    with subprocess.Popen([FAKE_ENGINE, endpoint], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            same(child.stdout.readline(), endpoint + "\n", "endpoint")
+            yield endpoint
+        finally:
+            child.terminate()
+
+
 class Daemon:
-    def __init__(self, world, binary=NETGUARD, restored=False, **more):
+    def __init__(self, world, binary=NETGUARD, restored=False, engine=None, **more):
         env = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
         env |= {"NOTIFY_SOCKET": world.systemd.path, "RUNTIME_DIRECTORY": world.folder,
                 "FDSTORE": "1", **more}  # fmt: skip
         command = inside("host", binary, "run", "--policy", world.policy, "--docker",
-                         f"unix://{world.folder}/none.sock")  # fmt: skip
+                         engine or f"unix://{world.folder}/none.sock")  # fmt: skip
         if restored:
             env |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "guard"}
             command = ["bash", "-c", f'exec 3<&{world.systemd.kept}; export LISTEN_PID=$$; '
@@ -180,6 +195,14 @@ class Daemon:
         status = self.child.wait(PATIENCE_S)
         assert status in (0, 2, 3, -9), f"ended with {status}: {self.text()}"
         return status
+
+    def cost(self):
+        """CPU time in seconds, memory in KiB."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat, \
+                open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            ticks = stat.read().rpartition(")")[2].split()[11:13]
+            rss = next(line for line in status if line.startswith("VmRSS:"))
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), int(rss.split()[1])
 
     def kill(self):
         self.child.kill()
@@ -264,7 +287,8 @@ def others_cannot_take_it_away(world):
              [True, "own", True, True], "guard")  # fmt: skip
         nft("flush", "ruleset")
         same(tables(), ["table inet netguard"], "tables after a flush")
-        for command in ["remove"], ["apply", "--policy", world.policy, "--force"]:
+        apply = ["apply", "--policy", world.policy]
+        for command in ["remove"], [*apply, "--force"], [*apply, "--for", "5m"]:
             status, _, error = world.netguard(*command)
             assert status == 3 and f"process {daemon.pid}" in error, (status, error)
         second = Daemon(world)
@@ -272,6 +296,22 @@ def others_cannot_take_it_away(world):
         assert f"process {daemon.pid}" in second.text(), second.text()
         status, out, _ = world.netguard("status")
         assert status == 0 and "in force, owned" in out, out
+
+
+def status_says_how_it_is_held(world):
+    for mode, binary, room, words, loads in (
+            ("enforce", NETGUARD, "1", "in force, owned: nobody else can change it, systemd keeps",
+             False),
+            ("enforce", NETGUARD, "0", "in force, owned: nobody else can change it as long as net",
+             False),
+            ("enforce", OLD_KERNEL, "1", "in force, owned by nobody: put back where others", True),
+            ("monitor", NETGUARD, "1", "not installed\n", True)):  # fmt: skip
+        world.write(mode=mode)
+        with Daemon(world, binary, FDSTORE=room):
+            told = world.netguard("status")[1]
+            assert f"\nguard: {words}" in told, told
+            same("  to save the ruleset: " in told, not loads, f"advice ({told})")
+        world.systemd.drop()
 
 
 def killed_and_kept_by_systemd(world):
@@ -392,6 +432,42 @@ def reloads(world):
         until(lambda: not world.status()["policy"]["reload_error"], "status forgets it")
 
 
+# Stands in for sshd: has a connection that somebody is logged in by.
+SSHD = """
+import socket, sys
+with open("/proc/self/comm", "w") as name:
+    name.write("sshd")
+server = socket.create_server(("::", 2200), family=socket.AF_INET6, dualstack_ipv6=True)
+print("ready", flush=True)
+peer = server.accept()[0]
+sys.stdin.read()
+"""
+
+
+def keeps_who_is_logged_in(world):
+    """A policy that would cut off who may be about to load it is not loaded."""
+    locks_out = POLICY.format(mode="enforce", ports="2200").replace(
+        "], action", "], to: {host: {}}, action")
+    with Daemon(world) as daemon, subprocess.Popen(
+            inside("host", sys.executable, "-c", SSHD), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True) as sshd:  # fmt: skip
+        same(sshd.stdout.readline(), "ready\n", "the server")
+        with home("out"), socket.create_connection((HOST, 2200)) as client:
+            port = client.getsockname()[1]
+            world.write(text=locks_out)
+            os.kill(daemon.pid, signal.SIGHUP)
+            world.systemd.await_word("RELOADING")
+            said = world.systemd.await_word("READY")["STATUS"]
+            assert f"from {OUT} port {port} to {HOST} port 2200" in said, said
+            until(lambda: world.status()["policy"]["reload_error"], "status tells of it")
+            assert "2200" not in ports() and "6379" in ports(), ports()
+        sshd.kill()
+        os.kill(daemon.pid, signal.SIGHUP)  # nobody is logged in
+        world.systemd.await_word("RELOADING")
+        world.systemd.await_word("READY")
+        assert "2200" in ports() and "6379" not in ports(), ports()
+
+
 def lets_own_listeners_be(world):
     with Daemon(world):
         time.sleep(0.5)
@@ -440,20 +516,121 @@ def feeds_the_watchdog(world):
 
 
 def tells_who_knocks(world):
-    with Daemon(world) as daemon:
+    """Of either family and protocol, and at whose door; a flood of knocks costs the daemon no more
+    than a few."""
+    world.write(text=POLICY.format(mode="enforce", ports="6379, 20000").replace("default", """
+  - {id: 7.odd-id_x, deny: [7000-7099/udp], action: block}
+default"""))
+    with fake_engine(world) as engine, Daemon(world, engine=engine) as daemon:
+        until(lambda: "followed" in daemon.text(), "the engine is followed")
         for _ in range(3):
-            assert not reaches(6379, 0.05)
-        until(lambda: world.status()["guard"]["dropped"][0]["packets"] >= 3, "status counts")
-        said = f"rule no-stores: kept {OUT} out of {HOST} port 6379/tcp, at least "
-        until(lambda: said in daemon.text(), "it is told")
-        same(daemon.text().count("rule no-stores"), 1, "lines about it")
+            assert not reaches(6379, 0.05) and not reaches(6379, 0.05, HOST6)
+        assert not reaches(20000, 0.05)
+        cpu_s, rss_kib = daemon.cost()
+        sent = flood(range(7000, 7100), FLOOD_S)
+        os.kill(daemon.pid, signal.SIGHUP)
+        took_s = until(lambda: world.systemd.hear().get("READY") == "1", "it reads the policy")
+        cpu_s, rss_kib = (now - then for now, then in zip(daemon.cost(), (cpu_s, rss_kib)))
+        print(f"# {sent / FLOOD_S:.0f} packets/s: {cpu_s:.2f} s of CPU, {rss_kib} KiB, "
+              f"reload {took_s:.2f} s")
+        assert cpu_s < 1 and rss_kib < 8192 and took_s < 2, (cpu_s, rss_kib, took_s)
+
+        def dropped():
+            return {rule["rule"]: rule["packets"] for rule in world.status()["guard"]["dropped"]}
+
+        until(lambda: dropped()["7.odd-id_x"] == sent, "each is counted")
+        assert dropped()["no-stores"] >= 7, dropped()
+        said = "rule {}: kept {} out of {} port {}, at least "
+        until(lambda: said.format("no-stores", OUT, HOST, "6379/tcp") in daemon.text(), "told")
+        assert said.format("no-stores", OUT6, HOST6, "6379/tcp") in daemon.text(), daemon.text()
+        assert said.format("7.odd-id_x", OUT, HOST, "7000/udp") in daemon.text(), daemon.text()
+        assert said.format("no-stores", OUT, f"web-0, {HOST}", "20000/tcp") in daemon.text()
+        same(daemon.text().count("rule no-stores: kept"), 3, "lines about it")
+        assert daemon.text().count("rule 7.odd-id_x: kept") <= 100, daemon.text()
+
+
+def flood(ports, seconds):
+    """10,000 datagrams a second; how many in all."""
+    with home("out"):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sock:
+        begin, count = time.monotonic(), 0
+        while (now := time.monotonic() - begin) < seconds:
+            while count < now * 10000:
+                sock.sendto(b"x", (HOST, ports[count % len(ports)]))
+                count += 1
+            time.sleep(0.002)
+    return count
+
+
+def does_without_knocks(world):
+    """Another program listens to what is logged."""
+    with home("host"):
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    with sock:  # NFULNL_MSG_CONFIG with NFULNL_CFG_CMD_BIND
+        sock.send(struct.pack("=IHHII BBH HHB3x", 28, 0x401, 5, 1, 0, 0, 0, socket.htons(4789),
+                              5, 1, 1))  # fmt: skip
+        same(struct.unpack_from("=i", sock.recv(4096), 16), (0,), "answer")
+        with Daemon(world) as daemon:
+            told = world.status()["guard"]["knocks_error"]
+            assert f"NFLOG group 4789: process {sock.getsockname()[0]} listens to it" in told, told
+            assert told in daemon.text() and told in world.netguard("status")[1]
+            assert not reaches(6379, 0.1)
+
+
+def ends_an_exception(world):
+    """At midnight, by a clock that this netguard sees so far ahead."""
+    world.write(text=POLICY.format(mode="enforce", ports="6379").replace(
+        "], action", "], to: {host: {}}, action") + """
+exceptions:
+  - {rule: no-stores, to: {host: {process: "python*"}}, until: 2098-12-31, reason: "ticket"}
+  - {rule: no-stores, to: {host: {process: "other"}}, until: 2098-12-30, reason: "over"}
+  - {rule: no-stores, to: {host: {process: "another"}}, until: 2099-06-30, reason: "later"}
+""")
+    with home("host"):
+        server = socket.create_server((HOST, 6379))
+    midnight = datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
+    end = time.time() + 2
+    with server, fake_engine(world) as engine, \
+            Daemon(world, OLD_KERNEL, engine=engine, AHEAD_S=str(int(midnight - end))) as daemon:
+        assert reaches(6379), daemon.text()
+        while reaches(6379):
+            assert time.time() < end + 3, daemon.text()
+            time.sleep(0.05)  # nobody accepts them
+        late_s = time.time() - end - 0.4
+        print(f"# closed {late_s:.2f} s after its end")
+        assert -0.5 < late_s < 3, late_s
+        same(daemon.text().count("an exception has ended"), 1, "it says so")
+        assert not reaches(6379)
+
+
+def judges_anew_what_an_engine_told(world):
+    """What an engine had open stays open while it is away, but not against another policy."""
+    deny = "{id: web, deny: [20000], action: block}"
+    ours = "{id: ours, allow: [\"@any\"], to: {name: \"web-*\"}}"
+    policy = "version: 1\nmode: enforce\nrules: [{}]\n"
+    world.write(text=policy.format(f"{ours}, {deny}"))
+    with Daemon(world, engine=f"unix://{world.folder}/engine.sock") as daemon:
+        with fake_engine(world):
+            until(lambda: elements("asked_tcp_public"), "the container is let in")
+        until(lambda: "away" in daemon.text(), "the engine is missed")
+        os.kill(daemon.pid, signal.SIGHUP)  # so that all is looked at again
+        world.systemd.await_word("RELOADING")
+        world.systemd.await_word("READY")
+        assert elements("asked_tcp_public"), daemon.text()
+        world.write(text=policy.format(deny))
+        os.kill(daemon.pid, signal.SIGHUP)
+        world.systemd.await_word("RELOADING")
+        world.systemd.await_word("READY")
+        same(elements("asked_tcp_public"), "", "who is let in")
 
 
 TESTS = [a_bad_policy_touches_nothing, in_force_before_it_is_ready, others_cannot_take_it_away,
-         killed_and_kept_by_systemd, killed_and_left_behind, taken_over_from_apply,
-         stays_when_it_is_told_to_end, put_back_on_an_old_kernel, reloads, lets_own_listeners_be,
-         follows_the_mode, leaves_a_table_of_others_alone, feeds_the_watchdog,
-         tells_who_knocks]  # fmt: skip
+         status_says_how_it_is_held, killed_and_kept_by_systemd, killed_and_left_behind,
+         taken_over_from_apply, stays_when_it_is_told_to_end, put_back_on_an_old_kernel, reloads,
+         keeps_who_is_logged_in, lets_own_listeners_be, follows_the_mode,
+         leaves_a_table_of_others_alone, feeds_the_watchdog, tells_who_knocks,
+         does_without_knocks, ends_an_exception, judges_anew_what_an_engine_told]  # fmt: skip
 
 
 def build(stack):
@@ -463,8 +640,9 @@ def build(stack):
         run("ip", "-n", f"{NAME}-{place}", "link", "set", "lo", "up")
     run("ip", "-n", f"{NAME}-host", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0",
         "netns", f"{NAME}-out")  # fmt: skip
-    for place, addr in ("host", HOST), ("out", OUT):
+    for place, addr, addr6 in ("host", HOST, HOST6), ("out", OUT, OUT6):
         run("ip", "-n", f"{NAME}-{place}", "addr", "add", f"{addr}/24", "dev", "eth0")
+        run("ip", "-n", f"{NAME}-{place}", "addr", "add", f"{addr6}/64", "dev", "eth0", "nodad")
         run("ip", "-n", f"{NAME}-{place}", "link", "set", "eth0", "up")
 
 

@@ -47,4 +47,12 @@ static inline const char *chain_text(struct host *host, const char *name) {
     return text;
 }
 
+/* The one of its limits that has this in it; NULL: none has. */
+static inline const char *limit_with(const struct ng_guard *guard, const char *text) {
+    for (size_t i = 0; i < guard->limits.count; i++)
+        if (strstr(guard->limits.items[i], text))
+            return guard->limits.items[i];
+    return NULL;
+}
+
 #endif

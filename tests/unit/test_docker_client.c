@@ -4,10 +4,12 @@
  * What is asked with it, and made of the answers, is in test_docker_asking.c. */
 
 #include "agent/observe/docker_client.h"
+#include "agent/observe/engine_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -53,6 +55,19 @@ struct server {
     size_t connections;   /* these are the thread's until it has ended */
     char unexpected[128]; /* the first request that did not follow the script */
 };
+
+/* What the client is made to believe. */
+enum ng_engine_socket __wrap_ng_engine_socket_look(const char *path,
+                                                   struct ng_engine_listener *listener);
+
+static enum ng_engine_socket looks = NG_ENGINE_SOCKET_AWAKE;
+
+enum ng_engine_socket __wrap_ng_engine_socket_look(const char *path,
+                                                   struct ng_engine_listener *listener) {
+    (void)listener;
+    assert_int_equal(path[0], '/');
+    return looks;
+}
 
 static bool read_request(int peer, char *request, size_t size) {
     size_t len = 0;
@@ -246,6 +261,42 @@ static void endpoints_are_checked(void **state) {
         ng_docker_client_free(client);
     }
     ng_docker_client_free(NULL);
+}
+
+static void connections_outlive_their_client(void **state) {
+    static const struct step steps[] = {
+        {"/version", OK("1"), KEEP},
+        {"/version", OK("2"), CLOSE},
+        {"/version", OK("3"), CLOSE},
+    };
+    struct server *server = *state;
+    struct ng_docker_limits limits = usual;
+    assert_int_equal(ng_docker_connections_new(&limits.connections), 0);
+    start(server, steps, ARRAY_SIZE(steps));
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        assert_int_equal(get_from(server->endpoint, &limits, NULL), 0);
+    stop(server);
+    assert_int_equal(server->connections, 2);
+    ng_docker_connections_free(limits.connections);
+    ng_docker_connections_free(NULL);
+}
+
+/* What has once waited in the queue of its socket has it started. */
+static void an_engine_asleep_is_not_connected_to(void **state) {
+    struct server *server = *state;
+    struct ng_docker_limits limits = usual;
+    struct ng_error error = {0};
+    struct pollfd queue = {.fd = server->listener, .events = POLLIN};
+    assert_int_equal(ng_docker_connections_new(&limits.connections), 0);
+    looks = NG_ENGINE_SOCKET_ASLEEP;
+    assert_int_equal(get_from(server->endpoint, &limits, &error), -EHOSTDOWN);
+    assert_non_null(strstr(error.message, "the engine is stopped"));
+    assert_int_equal(poll(&queue, 1, 0), 0);
+    /* But by whoever asks for it once, as Podman's is meant to be. */
+    assert_int_equal(get_reply(server, OK("1"), CLOSE, &usual, NULL), 0);
+    looks = NG_ENGINE_SOCKET_AWAKE;
+    assert_int_equal(get_reply(server, OK("1"), CLOSE, &limits, NULL), 0);
+    ng_docker_connections_free(limits.connections);
 }
 
 static void a_missing_socket_is_told(void **state) {
@@ -459,6 +510,8 @@ int main(void) {
         TEST(silence_ends_in_time),
         TEST(the_deadline_is_shared),
         TEST(a_connection_is_kept_until_closed),
+        TEST(connections_outlive_their_client),
+        TEST(an_engine_asleep_is_not_connected_to),
         TEST(tcp_goes_past_proxies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

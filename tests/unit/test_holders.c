@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -197,8 +198,42 @@ static void listening_unix_sockets_are_told(void **state) {
     assert_int_equal(
         ng_engine_socket_inode("Num       RefCount Protocol Flags    Type St Inode Path\n", path),
         0);
-    assert_int_equal(ng_engine_socket_look("/nonexistent/docker.sock"), NG_ENGINE_SOCKET_NONE);
-    assert_int_equal(ng_engine_socket_look("/dev/null"), NG_ENGINE_SOCKET_AWAKE);
+    assert_int_equal(ng_engine_socket_look("/nonexistent/docker.sock", NULL),
+                     NG_ENGINE_SOCKET_NONE);
+    assert_int_equal(ng_engine_socket_look("/dev/null", NULL), NG_ENGINE_SOCKET_AWAKE);
+}
+
+static int listen_at(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static void who_listens_is_found_again(void **state) {
+    char path[] = "/tmp/test-holders-XXXXXX";
+    struct ng_engine_listener listener = {0};
+    int fd = mkstemp(path);
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        if (i % 2 == 0) { /* another one now, at the same path and with another number */
+            int other = dup(fd);
+            close(fd);
+            unlink(path);
+            fd = listen_at(path);
+            close(other);
+        }
+        assert_int_equal(ng_engine_socket_look(path, &listener), NG_ENGINE_SOCKET_AWAKE);
+        assert_int_equal(listener.pid, getpid());
+        assert_int_equal(listener.fd, fd);
+    }
+    unlink(path);
+    close(fd);
+    assert_int_equal(ng_engine_socket_look(path, &listener), NG_ENGINE_SOCKET_NONE);
 }
 
 int main(void) {
@@ -208,6 +243,7 @@ int main(void) {
         cmocka_unit_test(monitors_count_when_they_are_alone),
         cmocka_unit_test(nobody_holds_what_is_closed),
         cmocka_unit_test(listening_unix_sockets_are_told),
+        cmocka_unit_test(who_listens_is_found_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,8 +206,7 @@ static void test_esp_is_closed_where_an_overlay_needs_it(void **state) {
                            "tunnels_public: ipv4 . esp : goto rule_usage.cluster, ipv6 . esp : "
                            "goto rule_usage.cluster\n"));
     struct ng_guard guard = make_guard(host, 0);
-    assert_int_equal(guard.limits.count, 1);
-    assert_non_null(strstr(guard.limits.items[0], "IPsec tunnels of this machine's own"));
+    assert_non_null(limit_with(&guard, "IPsec tunnels of this machine's own"));
 }
 
 /* -- nodes of the swarm ------------------------------------------------------------------ */
@@ -229,8 +228,7 @@ static void test_no_node_is_cut_off(void **state) {
                         "the swarm's ports are not closed, for this node would lose others: "
                         "192.0.2.7 from zone public, 192.0.2.8 from zone public; let `usage: "
                         "cluster` name their zones");
-    assert_int_equal(guard.limits.count, 1);
-    assert_string_equal(guard.limits.items[0], guard.withheld);
+    assert_string_equal(limit_with(&guard, "the swarm's ports"), guard.withheld);
     /* The rest of the policy stays in force. */
     assert_string_equal(sets_text(host), "bridges: \"docker0\"\n"
                                          "ports_tcp_public: 1 : goto closed_public/a\n");
@@ -238,7 +236,7 @@ static void test_no_node_is_cut_off(void **state) {
     const struct ng_guard_options forced = {.cut_peers = true};
     assert_int_equal(ng_guard_make(host->result, &forced, host->lab->arena, &guard), 0);
     assert_null(guard.withheld);
-    assert_int_equal(guard.limits.count, 0);
+    assert_null(limit_with(&guard, "the swarm's ports"));
 }
 
 /* An alert cuts nobody off. */
