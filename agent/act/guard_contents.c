@@ -264,6 +264,16 @@ int ng_guard_next_message(const struct ng_nft_dump *dump, size_t *at,
     return 1;
 }
 
+bool ng_guard_is_owned_table(const struct nlmsghdr *message, const char *name, uint32_t portid) {
+    const struct nlattr *attributes[NFTA_TABLE_MAX + 1];
+    if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWTABLE ||
+        ng_attributes_of(message, sizeof(struct nfgenmsg), attributes, NFTA_TABLE_MAX) < 0)
+        return false;
+    const char *own = ng_attribute_text(attributes[NFTA_TABLE_NAME]);
+    return own && strcmp(own, name) == 0 && attributes[NFTA_TABLE_OWNER] &&
+           ng_attribute_be32(attributes[NFTA_TABLE_OWNER], 0) == portid;
+}
+
 /* The first attribute of all of them is the table's name. */
 bool ng_guard_has_message(const struct nlmsghdr *message) {
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);

@@ -111,7 +111,7 @@ static void begin_list(struct list *list) {
     if (list->open)
         return;
     ng_guard_begin(writer, list->type, list->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
-    ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_SET, list->set->name);
     list->nest = ng_guard_nest(writer, NFTA_SET_ELEM_LIST_ELEMENTS);
     list->open = true;
@@ -181,7 +181,7 @@ static void write_elements(struct ng_guard_writer *writer, const struct ng_guard
 
 static void write_flush_set(struct ng_guard_writer *writer, const struct ng_guard_set *set) {
     ng_guard_begin(writer, NFT_MSG_DELSETELEM, 0);
-    ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_SET_ELEM_LIST_SET, set->name);
 }
 
@@ -204,19 +204,19 @@ void ng_guard_write_table(struct ng_guard_writer *writer, uint32_t flags) {
         char text[sizeof(NG_GUARD_COMMENT)];
     } comment = {UDATA_TABLE_COMMENT, sizeof(NG_GUARD_COMMENT), NG_GUARD_COMMENT};
     ng_guard_begin(writer, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-    ng_guard_put_text(writer, NFTA_TABLE_NAME, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_TABLE_NAME, ng_guard_table_of(writer));
     ng_guard_put_be32(writer, NFTA_TABLE_FLAGS, flags);
     ng_guard_put(writer, NFTA_TABLE_USERDATA, &comment, sizeof(comment));
 }
 
 void ng_guard_write_table_removal(struct ng_guard_writer *writer) {
     ng_guard_begin(writer, NFT_MSG_DELTABLE, 0);
-    ng_guard_put_text(writer, NFTA_TABLE_NAME, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_TABLE_NAME, ng_guard_table_of(writer));
 }
 
 static void write_chain(struct ng_guard_writer *writer, const struct ng_guard_chain *chain) {
     ng_guard_begin(writer, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
-    ng_guard_put_text(writer, NFTA_CHAIN_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_CHAIN_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_CHAIN_NAME, chain->name);
     if (writer->numbered)
         ng_guard_put_be64(writer, NFTA_CHAIN_HANDLE, ++writer->handle);
@@ -243,7 +243,7 @@ static void write_set(struct ng_guard_writer *writer, const struct ng_guard_set 
         set->n_fields == 1 ? nft_keys[set->fields[0]].byte_order : 0,
     };
     ng_guard_begin(writer, NFT_MSG_NEWSET, NLM_F_CREATE);
-    ng_guard_put_text(writer, NFTA_SET_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_SET_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_SET_NAME, set->name);
     if (writer->numbered)
         ng_guard_put_be64(writer, NFTA_SET_HANDLE, ++writer->handle);
@@ -263,7 +263,7 @@ static void write_rules(struct ng_guard_writer *writer, const struct ng_guard_ch
 
 static void write_flush_chain(struct ng_guard_writer *writer, const struct ng_guard_chain *chain) {
     ng_guard_begin(writer, NFT_MSG_DELRULE, 0);
-    ng_guard_put_text(writer, NFTA_RULE_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_RULE_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_RULE_CHAIN, chain->name);
 }
 

@@ -19,13 +19,15 @@
 /* Begins as zeroes; what is written after a failure is dropped, so that only its end is checked. */
 struct ng_guard_writer {
     struct ng_netlink_buffer buffer;
-    size_t message; /* where the last message begins in it */
-    bool numbered;  /* chains and rules have handles, as in a dump */
+    size_t message;    /* where the last message begins in it */
+    const char *table; /* that they are about; NULL: NG_GUARD_TABLE_NAME */
+    bool numbered;     /* chains and rules have handles, as in a dump */
     uint64_t handle;
     int error; /* 0, -ENOMEM, or -E2BIG for what fits in no message */
 };
 
 void ng_guard_writer_clear(struct ng_guard_writer *writer);
+const char *ng_guard_table_of(const struct ng_guard_writer *writer);
 
 /* Zeroed bytes at the end of the last message, valid until the next call; NULL: a failure. */
 void *ng_guard_extend(struct ng_guard_writer *writer, size_t len_bytes);
@@ -117,6 +119,8 @@ struct ng_guard_contents {
 /* The message at `*at`, which moves on behind it: 1, 0 at the end, or -EBADMSG. */
 int ng_guard_next_message(const struct ng_nft_dump *dump, size_t *at,
                           const struct nlmsghdr **ret_message) _must_check_;
+/* Is this of a dump the table of family inet and this name, and owned by this socket? */
+bool ng_guard_is_owned_table(const struct nlmsghdr *message, const char *name, uint32_t portid);
 /* Is this of a dump our table, or something in it? */
 bool ng_guard_has_message(const struct nlmsghdr *message);
 int ng_guard_contents_read(const struct ng_nft_dump *dump, struct ng_arena *arena,

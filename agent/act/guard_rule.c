@@ -368,7 +368,7 @@ void ng_guard_write_rule(struct ng_guard_writer *writer, const char *chain,
     _cleanup_(free_rule) struct nftnl_rule *made = NULL;
     size_t most = most_bytes(rule);
     ng_guard_begin(writer, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-    ng_guard_put_text(writer, NFTA_RULE_TABLE, NG_GUARD_TABLE_NAME);
+    ng_guard_put_text(writer, NFTA_RULE_TABLE, ng_guard_table_of(writer));
     ng_guard_put_text(writer, NFTA_RULE_CHAIN, chain);
     if (writer->numbered)
         ng_guard_put_be64(writer, NFTA_RULE_HANDLE, ++writer->handle);

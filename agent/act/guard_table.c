@@ -48,6 +48,57 @@ static int open_socket(struct ng_guard_table *table, struct ng_error *error) {
                         strerror(-r));
 }
 
+/* -- made anew ------------------------------------------------------------------------- */
+
+/* In one transaction the new table takes the place of the old one, but not for each packet: one
+ * that has passed the new chain before, while it was empty, may come to the old one after, when it
+ * is empty. So a second table with the same in it stands beside them meanwhile. The kernel takes it
+ * away when our socket closes, whatever has become of us. */
+#define STAND_IN NG_GUARD_TABLE_NAME "_next"
+
+/* One of ours is left where a process ended meanwhile whose socket systemd has kept. */
+static bool has_stand_in(const struct ng_guard_table *table) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    struct ng_nft_dump dump = {0};
+    const struct nlmsghdr *message;
+    bool found = false;
+    size_t at = 0;
+    if (!arena || ng_nft_dump_read_table(arena, NFPROTO_INET, STAND_IN, &dump, NULL) < 0)
+        return false;
+    while (!found && ng_guard_next_message(&dump, &at, &message) > 0)
+        found = ng_guard_is_owned_table(message, STAND_IN, table->portid);
+    return found;
+}
+
+static int commit_stand_in(struct ng_guard_table *table, const struct ng_guard *guard) {
+    _cleanup_(ng_guard_writer_clear) struct ng_guard_writer writer = {.table = STAND_IN};
+    struct ng_guard_outcome outcome = {0};
+    if (guard)
+        ng_guard_write(&writer, guard, NFT_TABLE_F_OWNER);
+    else
+        ng_guard_write_table_removal(&writer);
+    int r = writer.error;
+    return r < 0 ? r : ng_guard_commit(table->fd, &table->seq, 0, &writer, &outcome);
+}
+
+static void take_stand_in_away(struct ng_guard_table *table) {
+    if (has_stand_in(table))
+        (void)commit_stand_in(table, NULL);
+}
+
+/* Where the kernel knows no owners (before Linux 5.12), or another table has that name, there is
+ * none: then single packets may pass. */
+static void put_stand_in(struct ng_guard_table *table, const struct ng_guard *guard) {
+    struct ng_nft_dump dump = {0};
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    take_stand_in_away(table);
+    if (arena && ng_nft_dump_read_table(arena, NFPROTO_INET, STAND_IN, &dump, NULL) == 0 &&
+        dump.len_bytes == 0)
+        (void)commit_stand_in(table, guard);
+}
+
+/* -- open and close -------------------------------------------------------------------- */
+
 int ng_guard_table_open(int fd, struct ng_guard_table **ret_table, struct ng_error *error) {
     _cleanup_(ng_guard_table_freep) struct ng_guard_table *table = calloc(1, sizeof(*table));
     struct sockaddr_nl own = {0};
@@ -78,6 +129,8 @@ int ng_guard_table_open(int fd, struct ng_guard_table **ret_table, struct ng_err
     /* The kernel's own words in its answers, and not ours again. */
     (void)setsockopt(table->fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
     (void)setsockopt(table->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+    if (fd >= 0)
+        take_stand_in_away(table);
     *ret_table = TAKE_PTR(table);
     return 0;
 }
@@ -219,6 +272,7 @@ struct change {
     const struct ng_guard *guard; /* NULL: it is taken away */
     enum ng_guard_owner owner;
     bool keep; /* what is installed of containers and listeners */
+    bool has_stand_in;
     size_t count;
 };
 
@@ -297,6 +351,14 @@ static int refused(const struct change *change, const struct ng_guard_writer *wr
                         outcome->text[0] ? ")" : "", remedy(code));
 }
 
+/* Does it replace a table that is in force? */
+static bool replaces(const struct change *change, const struct ng_guard_installed *installed,
+                     const struct ng_guard_writer *writer) {
+    const struct nlmsghdr *first = (const void *)writer->buffer.bytes;
+    return change->guard && installed->hold != NG_GUARD_ABSENT && writer->buffer.len_bytes &&
+           NFNL_MSG_TYPE(first->nlmsg_type) == NFT_MSG_DELTABLE;
+}
+
 /* Looks, and changes what it has seen. -EAGAIN: it was changed in between, or what has become of
  * the change is not known. */
 static int attempt(struct ng_guard_table *table, struct change *change, struct ng_error *error) {
@@ -312,6 +374,11 @@ static int attempt(struct ng_guard_table *table, struct change *change, struct n
     if (r < 0)
         return r;
     r = write_change(change, &installed, arena, &writer);
+    if (r == 0 && !change->has_stand_in && replaces(change, &installed, &writer)) {
+        put_stand_in(table, change->guard);
+        change->has_stand_in = true;
+        return -EAGAIN; /* which has changed the ruleset */
+    }
     if (r == 0 && writer.buffer.len_bytes)
         r = ng_guard_commit(table->fd, &table->seq, installed.contents->generation, &writer,
                             &outcome);
@@ -338,6 +405,8 @@ static int make_change(struct ng_guard_table *table, struct change *change,
 static int install(struct ng_guard_table *table, struct change change, size_t *ret_count,
                    struct ng_error *error) {
     int r = make_change(table, &change, error);
+    if (change.has_stand_in)
+        take_stand_in_away(table);
     if (r < 0)
         return r;
     *ret_count = change.count;

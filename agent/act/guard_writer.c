@@ -15,6 +15,10 @@ void ng_guard_writer_clear(struct ng_guard_writer *writer) {
     *writer = (struct ng_guard_writer){0};
 }
 
+const char *ng_guard_table_of(const struct ng_guard_writer *writer) {
+    return writer->table ? writer->table : NG_GUARD_TABLE_NAME;
+}
+
 static int make_room(struct ng_netlink_buffer *buffer, size_t len_bytes) {
     size_t capacity = buffer->capacity_bytes ? buffer->capacity_bytes : FIRST_BYTES;
     while (capacity - buffer->len_bytes < len_bytes)

@@ -396,6 +396,26 @@ def runs_out(netns):
         assert left_ms(driver)[0] > 50_000
 
 
+def is_never_away(netns):
+    """While it is made anew, another stands in for it with the same in it; and goes."""
+    with Driver(netns) as driver, tempfile.TemporaryDirectory() as folder:
+        driver.install("all:1")
+        for sample in "drawn:1", "all:2":
+            driver.said("before", f"nft list table {TABLE}_next >{folder}/stand-in")
+            driver.install(sample)
+            with open(f"{folder}/stand-in", encoding="utf-8") as file:
+                lines = [line.partition(" # progname")[0] for line in file
+                         if line.strip() != "flags owner"]  # fmt: skip
+            same(" ".join(lines).replace(f"{TABLE}_next", TABLE).split(),
+                 driver.table_of(sample).split(), "what stands in")
+            same(netns.run("nft", "list", "tables"), f"table {TABLE}\n", "tables then")
+        # One that is somebody else's stays what it is.
+        netns.run("nft", f"add table {TABLE}_next")
+        driver.install("drawn:1")
+        same(netns.run("nft", "list", "table", f"{TABLE}_next").split(),
+             f"table {TABLE}_next {{ }}".split(), "another's")  # fmt: skip
+
+
 def sends_the_difference(netns):
     with Driver(netns) as driver:
         _, _, whole = driver.install("many:10000")
@@ -502,7 +522,7 @@ def leaves_no_trace(netns):
 
 TESTS = [lists_as_nft_does, of_any_policy, leads_from_any_to_any, predicts, says_what_differs,
          counts, repairs, leaves_others_alone, changes_in_between, answers_get_lost, is_owned,
-         stays_as_an_orphan, keeps_a_socket, runs_out, sends_the_difference, is_refused,
+         stays_as_an_orphan, keeps_a_socket, runs_out, is_never_away, sends_the_difference, is_refused,
          lacks_something, has_no_room, leaves_no_trace]  # fmt: skip
 
 
