@@ -2,6 +2,7 @@
 #include "policy/guard/parts.h"
 #include "policy/judge/parts.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* What is known of containers and listeners. A container that the policy lets be is opened by what
@@ -52,14 +53,6 @@ static void open_published(struct maker *maker, struct zone *zone,
                  (struct ng_guard_element){.key = {{.number = exposure->host_port}}});
 }
 
-static void open_direct(struct maker *maker, struct zone *zone, const struct ng_exposure *exposure,
-                        ng_u128 daddr) {
-    ng_guard_add(maker, zone->direct[exposure->family == NG_IP6],
-                 (struct ng_guard_element){.key = {{.number = exposure->proto},
-                                                   {.number = daddr},
-                                                   {.number = exposure->container_port}}});
-}
-
 /* At each of its addresses on a bridge: to which of them its published ports are translated is the
  * engine's choice. */
 static void open_container(struct maker *maker, struct zone *zone,
@@ -67,12 +60,60 @@ static void open_container(struct maker *maker, struct zone *zone,
     const struct ng_container *container = exposure->container;
     for (size_t i = 0; i < container->n_endpoints; i++) {
         struct ng_addr addr = ng_endpoint_addr(&container->endpoints[i], exposure->family);
-        if (!addr.family)
-            continue;
-        if (exposure->kind == NG_KIND_PUBLISHED)
+        if (addr.family)
             open_published(maker, zone, exposure, addr.value);
-        else
-            open_direct(maker, zone, exposure, addr.value);
+    }
+}
+
+/* Is it closed in the zone, on its way to a container, and let be by the policy? */
+static bool is_to_be_opened(const struct maker *maker, const struct zone *zone,
+                            const struct ng_exposure *exposure) {
+    bool closed =
+        zone->by_default || ng_guard_is_closed(zone, exposure->proto, exposure->container_port);
+    return closed && !ask_policy(maker->result, exposure, zone->id).blocks;
+}
+
+static void open_direct_at(struct maker *maker, struct zone *zone,
+                           const struct ng_container *container, struct ng_addr addr) {
+    struct ng_port *ports;
+    size_t count;
+    if (ng_known_ports(maker->arena, container, addr.family, &ports, &count) < 0) {
+        maker->error = -ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct ng_exposure exposure = {
+            .kind = NG_KIND_DIRECT,
+            .family = addr.family,
+            .proto = ports[i].proto,
+            .container = container,
+            .container_addr = addr,
+            .container_port = ports[i].port,
+        };
+        if (is_to_be_opened(maker, zone, &exposure))
+            ng_guard_add(maker, zone->direct[addr.family == NG_IP6],
+                         (struct ng_guard_element){.key = {{.number = ports[i].proto},
+                                                           {.number = addr.value},
+                                                           {.number = ports[i].port}}});
+    }
+}
+
+/* Containers at their own addresses, whether others' rules let anybody get there or not: who asks
+ * that of the exposures is told one thing with the guard in force and another without it. */
+static void open_direct(struct maker *maker, struct zone *zone) {
+    static const uint8_t families[] = {NG_IP4, NG_IP6};
+    const struct ng_world *world = maker->result->world;
+    for (size_t i = 0; i < world->n_engines; i++) {
+        const struct ng_engine *engine = &world->engines[i];
+        for (size_t k = 0; !engine->rootless && k < engine->n_containers; k++)
+            for (size_t e = 0; e < engine->containers[k].n_endpoints; e++)
+                for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+                    const struct ng_container *container = &engine->containers[k];
+                    const struct ng_endpoint *endpoint = &container->endpoints[e];
+                    if (ng_is_endpoint(engine, endpoint, families[f], false))
+                        open_direct_at(maker, zone, container,
+                                       ng_endpoint_addr(endpoint, families[f]));
+                }
     }
 }
 
@@ -154,7 +195,7 @@ static void open_exposure(struct maker *maker, struct zone *zone,
     if (exposure->kind == NG_KIND_INGRESS && closed)
         ng_guard_add(maker, of_proto(zone->ingress, exposure->proto),
                      (struct ng_guard_element){.key = {{.number = exposure->host_port}}});
-    if ((exposure->kind == NG_KIND_PUBLISHED || exposure->kind == NG_KIND_DIRECT) && closed)
+    if (exposure->kind == NG_KIND_PUBLISHED && closed)
         open_container(maker, zone, exposure);
 }
 
@@ -205,4 +246,5 @@ void ng_guard_fill(struct maker *maker, struct zone *zone) {
         else
             open_exposure(maker, zone, exposure, &say);
     }
+    open_direct(maker, zone);
 }

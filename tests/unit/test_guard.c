@@ -172,6 +172,21 @@ static void test_one_address_is_let_through_at_that_address(void **state) {
     assert_null(strstr(sets_text(host), "to4_public"));
 }
 
+/* Whether or not others' rules let anybody get there: what the guard says must not depend on
+ * whether it is in force. */
+static void test_own_addresses_are_let_be_by_the_policy_alone(void **state) {
+    static const struct ng_port exposed[] = {{.port = 80, .proto = NG_TCP},
+                                             {.port = 81, .proto = NG_TCP}};
+    _host_ host = host_new("version: 1\ndefault: block\nrules: [{id: ours, allow: [80]}]\n");
+    (void)state;
+    struct ng_container *web = add_container(host, ID_A, "web");
+    web->exposed = exposed;
+    web->n_exposed = ARRAY_SIZE(exposed);
+    assert_non_null(strstr(sets_text(host), "direct4_public: tcp . 172.17.0.2 . 80\n"));
+    RULE(host->lab, host->forward, DROP);
+    assert_non_null(strstr(sets_text(host), "direct4_public: tcp . 172.17.0.2 . 80\n"));
+}
+
 /* The machine's own services stay as they are, on whatever port. */
 static void test_own_listeners_are_let_be(void **state) {
     _host_ host = host_new(DENY);
@@ -365,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_many_sources_are_a_set),
         cmocka_unit_test(test_allowed_containers_are_let_through),
         cmocka_unit_test(test_one_address_is_let_through_at_that_address),
+        cmocka_unit_test(test_own_addresses_are_let_be_by_the_policy_alone),
         cmocka_unit_test(test_own_listeners_are_let_be),
         cmocka_unit_test(test_unidentified_listeners_stay_closed),
         cmocka_unit_test(test_tunnels_are_let_be),
