@@ -117,6 +117,24 @@ struct ng_exception {
     const char *reason;
 };
 
+enum ng_webhook_format {
+    NG_WEBHOOK_JSON,
+    NG_WEBHOOK_ALERTMANAGER, /* API v2 */
+    NG_WEBHOOK_SLACK,
+};
+
+/* Whom to tell, and of what. Where no way out is named it is the journal. */
+struct ng_alerts {
+    bool journal;
+    const char *syslog_address; /* "local", "udp://HOST[:PORT]" or "tcp://…"; NULL: no syslog */
+    uint8_t syslog_facility;    /* number of RFC 5424, table 1 */
+    const char *webhook_url;    /* NULL: none */
+    const char *webhook_token_file; /* whose first line authorizes us; NULL: none */
+    enum ng_webhook_format webhook_format;
+    enum ng_severity min_severity;
+    int64_t repeat_s; /* what is still open is told of again; 0: never */
+};
+
 struct ng_policy {
     struct ng_arena *arena;
     bool built_in; /* no policy file: the built-in one */
@@ -129,6 +147,7 @@ struct ng_policy {
     size_t n_rules;
     const struct ng_exception *exceptions;
     size_t n_exceptions;
+    struct ng_alerts alerts;
 };
 
 /* One policy file as text. `name` is what messages call it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Files to one policy. The sections are read across all files in the order in which they
  * build on one another: a rule may use a zone or group of a later file. */
+#include "policy/language/alerts.h"
 #include "policy/language/built_in.h"
 #include "policy/language/usage.h"
 #include "policy/language/words.h"
@@ -48,24 +49,20 @@ struct reader {
     struct ng_zone_list zones;
     struct ng_usage_list usage;
     struct ng_rule_list rules;
+    struct ng_alerts_list alerts;
     struct ng_error *error;
 };
 
 /* -- files to sections --------------------------------------------------------------- */
 
 /* A section that is understood but not acted on must not look as if it were. */
-static int refuse_idle_sections(const struct file *file, struct ng_error *error) {
-    static const enum section idle[] = {SEGREGATION, ALERTS};
-
-    for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
-        const struct ng_node *node = file->sections[idle[i]];
-        if (node)
-            return ng_node_error(error, node->key, -EINVAL,
-                                 "this version does not act on '%s' yet; remove it, nothing would "
-                                 "watch it",
-                                 section_names[idle[i]]);
-    }
-    return 0;
+static int refuse_idle_section(const struct file *file, struct ng_error *error) {
+    const struct ng_node *node = file->sections[SEGREGATION];
+    return node ? ng_node_error(error, node->key, -EINVAL,
+                                "this version does not act on '%s' yet; remove it, nothing would "
+                                "watch it",
+                                section_names[SEGREGATION])
+                : 0;
 }
 
 static int check_version(const struct ng_node *node, struct ng_error *error) {
@@ -104,7 +101,7 @@ static int read_file(struct reader *reader, const struct ng_policy_text *text, b
         r = ng_node_error(reader->error, root, -EINVAL,
                           "the policy does not say its version; expected 'version: %d'",
                           LANGUAGE_VERSION);
-    return r < 0 ? r : refuse_idle_sections(file, reader->error);
+    return r < 0 ? r : refuse_idle_section(file, reader->error);
 }
 
 static int read_files(struct reader *reader, const struct ng_policy_text *texts, size_t count) {
@@ -169,6 +166,10 @@ static int read_exceptions(struct reader *reader, const struct ng_node *node) {
     return ng_exceptions_add(&reader->rules, node, reader->error);
 }
 
+static int read_alerts(struct reader *reader, const struct ng_node *node) {
+    return ng_alerts_add(&reader->alerts, node, reader->error);
+}
+
 /* One section of every file that has it, in the order of the files: so lists append and the
  * last scalar stands. */
 static int read_section(struct reader *reader, enum section section,
@@ -219,7 +220,11 @@ static int read_sections(struct reader *reader) {
     r = read_rules(reader);
     if (r < 0)
         return r;
-    return read_section(reader, EXCEPTIONS, read_exceptions);
+    r = read_section(reader, EXCEPTIONS, read_exceptions);
+    if (r < 0)
+        return r;
+    r = read_section(reader, ALERTS, read_alerts);
+    return r < 0 ? r : ng_alerts_finish(&reader->alerts, &reader->policy->alerts, reader->error);
 }
 
 /* -- the policy ---------------------------------------------------------------------- */
@@ -258,6 +263,7 @@ static int read_policy(struct ng_policy *policy, struct ng_arena *scratch,
         .rules = {.arena = policy->arena,
                   .groups = ng_port_groups_new(policy->arena),
                   .zones = &reader.zones},
+        .alerts = {.arena = policy->arena},
         .error = error,
     };
     if (!reader.rules.groups)

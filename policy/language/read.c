@@ -118,7 +118,7 @@ int ng_expect_list(const struct ng_node *node, const char *what, struct ng_error
 
 int ng_read_word(const struct ng_node *node, const char *what, const char *const *words,
                  size_t n_words, size_t *ret_index, struct ng_error *error) {
-    char found[NG_FOUND_TEXT], hint[NG_HINT_TEXT] = "", known[120];
+    char found[NG_FOUND_TEXT], hint[NG_HINT_TEXT] = "", known[200];
 
     if (node->type == NG_NODE_TEXT) {
         size_t i = find_key(node->text, words, n_words);

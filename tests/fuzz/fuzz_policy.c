@@ -38,8 +38,17 @@ static void check_rule(const struct ng_rule_policy *rule) {
     require(rule->n_to > 0 || (!host && !some));
 }
 
+static void check_alerts(const struct ng_alerts *alerts) {
+    require(alerts->journal || alerts->syslog_address || alerts->webhook_url);
+    require(!alerts->syslog_address || alerts->syslog_facility > 0);
+    require(alerts->syslog_facility < 24 && alerts->repeat_s >= 0);
+    require(!alerts->webhook_url || strncmp(alerts->webhook_url, "http", 4) == 0);
+    require(!alerts->webhook_token_file || alerts->webhook_token_file[0] == '/');
+}
+
 static void check_policy(const struct ng_policy *policy) {
     require(!policy->built_in);
+    check_alerts(&policy->alerts);
     for (size_t i = 0; i < policy->n_rules; i++)
         check_rule(&policy->rules[i]);
     for (size_t i = 0; i < policy->n_zones; i++)

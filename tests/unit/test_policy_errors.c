@@ -74,9 +74,6 @@ static const struct bad bad_top_level[] = {
     BAD("version: 1\n"
         "segregation: []\n",
         "2:1: this version does not act on 'segregation' yet; remove it, nothing would watch it"),
-    BAD("version: 1\n"
-        "alerts:\n",
-        "2:1: this version does not act on 'alerts' yet; remove it, nothing would watch it"),
 };
 
 static void test_top_level(void **state) {

@@ -78,7 +78,9 @@ static void test_keys(void **state) {
     json_t *schema = load_schema(), *defs = json_object_get(schema, "$defs"),
            *properties = json_object_get(schema, "properties"),
            *selector = json_object_get(defs, "selector"),
-           *host = json_object_get(json_object_get(selector, "properties"), "host");
+           *host = json_object_get(json_object_get(selector, "properties"), "host"),
+           *alerts = json_object_get(defs, "alerts"),
+           *ways_out = json_object_get(alerts, "properties");
 
     (void)state;
     assert_keys("zzzzzzzz: 1", schema);
@@ -90,12 +92,19 @@ static void test_keys(void **state) {
     assert_keys("version: 1\nrules: [{id: a, deny: 1, to: {zzzzzzzz: 1}}]", selector);
     assert_keys("version: 1\nrules: [{id: a, deny: 1, to: {host: {zzzzzzzz: 1}}}]", host);
     assert_keys("version: 1\nexceptions: [{zzzzzzzz: 1}]", json_object_get(defs, "exception"));
+    assert_keys("version: 1\nalerts: {zzzzzzzz: 1}", alerts);
+    assert_keys("version: 1\nalerts: {syslog: {zzzzzzzz: 1}}", json_object_get(ways_out, "syslog"));
+    assert_keys("version: 1\nalerts: {webhook: {zzzzzzzz: 1}}",
+                json_object_get(ways_out, "webhook"));
     json_decref(schema);
 }
 
 static void test_words(void **state) {
     json_t *schema = load_schema(), *defs = json_object_get(schema, "$defs"),
-           *properties = json_object_get(schema, "properties");
+           *properties = json_object_get(schema, "properties"),
+           *alerts = json_object_get(json_object_get(defs, "alerts"), "properties"),
+           *syslog = json_object_get(json_object_get(alerts, "syslog"), "properties"),
+           *webhook = json_object_get(json_object_get(alerts, "webhook"), "properties");
 
     (void)state;
     assert_words("version: 1\nmode: zzzzzzzz", json_object_get(properties, "mode"));
@@ -104,6 +113,11 @@ static void test_words(void **state) {
     assert_words("version: 1\ndefaults: {severity: zzzzzzzz}", json_object_get(defs, "severity"));
     assert_words("version: 1\nrules: [{id: a, deny: zzzzzzzz}]",
                  json_array_get(json_object_get(json_object_get(defs, "port"), "anyOf"), 2));
+    assert_words("version: 1\nalerts: {min_severity: zzzzzzzz}", json_object_get(defs, "severity"));
+    assert_words("version: 1\nalerts: {syslog: {facility: zzzzzzzz}}",
+                 json_object_get(syslog, "facility"));
+    assert_words("version: 1\nalerts: {webhook: {format: zzzzzzzz}}",
+                 json_object_get(webhook, "format"));
     json_decref(schema);
 }
 
