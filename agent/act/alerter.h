@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NETGUARD_ACT_ALERTER_H
+#define NETGUARD_ACT_ALERTER_H
+
+/* Every alert by every way that the policy names. Of very many at a time the first are told one by
+ * one, the rest as one that says how many there were. */
+
+#include <systemd/sd-event.h>
+
+#include "agent/act/alert.h"
+
+enum {
+    NG_ALERTER_BURST = 100, /* told at once, where nothing was told of for a while */
+    NG_ALERTER_PER_S = 2,   /* and from then on */
+    NG_ALERTER_FOLD_S = 10, /* over which the rest are summed up */
+    NG_ALERTER_SINKS = 3,
+};
+
+struct ng_alerter_options {
+    const struct ng_alerts *alerts; /* has to outlive it */
+    bool lines;                     /* each alert as a line of the log, too */
+};
+
+struct ng_alerter_sink {
+    const char *name;  /* "journal", "syslog", "webhook" */
+    const char *fault; /* why alerts do not get out; NULL: they do. Until the next call */
+    size_t waiting;
+    uint64_t lost;
+};
+
+struct ng_alerter;
+
+int ng_alerter_new(sd_event *loop, const struct ng_alerter_options *options,
+                   struct ng_alerter **ret_alerter, struct ng_error *error) _must_check_;
+void ng_alerter_free(struct ng_alerter *alerter);
+void ng_alerter_freep(struct ng_alerter **alerter);
+
+/* Those below the policy's least severity are dropped. Never blocks. */
+void ng_alerter_send(struct ng_alerter *alerter, const struct ng_alert *alert);
+
+size_t ng_alerter_sinks(struct ng_alerter *alerter,
+                        struct ng_alerter_sink ret_sinks[static NG_ALERTER_SINKS]);
+/* How many of each kind were told since it began, or folded. */
+const uint64_t *ng_alerter_counts(const struct ng_alerter *alerter);
+
+#endif
