@@ -12,6 +12,8 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
+#define PING "/_ping"
+
 enum {
     FIRST_DELAY_MS = 100,
     LONGEST_DELAY_MS = 5000,
@@ -24,6 +26,8 @@ enum {
     /* With the kernel's nine probes, a host that vanished is noticed in a minute. */
     KEEPALIVE_IDLE_S = 15,
     KEEPALIVE_INTERVAL_S = 5,
+    /* An engine that hangs keeps its streams open: of that nothing tells but asking. */
+    PING_MS = 10 * 1000,
 };
 
 enum state {
@@ -40,7 +44,9 @@ struct ng_docker_events {
     struct ng_engine_listener listening; /* the engine */
 
     enum state state;
-    sd_event_source *timer; /* WAITING: for the next attempt; then: too late for an answer */
+    /* WAITING: for the next attempt; FOLLOWING: to ask whether it is still there; else: too late
+     * for an answer. */
+    sd_event_source *timer;
     unsigned delay_ms;
     uint64_t since_us;    /* FOLLOWING: CLOCK_MONOTONIC */
     struct ng_error told; /* why it was lost */
@@ -55,6 +61,10 @@ struct ng_docker_events {
     bool too_long;
     bool accepted; /* the header has come, and is that of a stream */
     struct ng_docker_stream *stream;
+    CURL *ping; /* beside the stream */
+    struct ng_engine_listener ping_listening;
+    char ping_says[CURL_ERROR_SIZE];
+    bool pinged; /* and not yet answered */
 
     sd_event_source *curl_timer;
     bool unwatched; /* libcurl wants a socket watched and it cannot be */
@@ -81,10 +91,14 @@ static uint64_t now_us(const struct ng_docker_events *events) {
 static void disconnect(struct ng_docker_events *events) {
     if (events->multi && events->curl)
         curl_multi_remove_handle(events->multi, events->curl);
+    if (events->pinged)
+        curl_multi_remove_handle(events->multi, events->ping);
+    curl_easy_cleanup(events->ping);
     curl_easy_cleanup(events->curl);
     curl_multi_cleanup(events->multi);
     ng_docker_stream_free(events->stream);
-    events->curl = NULL;
+    events->curl = events->ping = NULL;
+    events->pinged = false;
     events->multi = NULL;
     events->stream = NULL;
     events->len = 0;
@@ -262,7 +276,7 @@ static int ended(struct ng_docker_events *events, CURLcode code, struct ng_error
 }
 
 static void begin(struct ng_docker_events *events) {
-    stop_timer(events->timer);
+    set_timer(events->timer, PING_MS);
     events->state = FOLLOWING;
     events->since_us = now_us(events);
     events->told = (struct ng_error){0};
@@ -279,6 +293,45 @@ static int deliver(struct ng_docker_events *events, struct ng_error *why) {
     return r;
 }
 
+/* -- is it still there? -------------------------------------------------------------- */
+
+static size_t discard(char *bytes, size_t size, size_t count, void *context) {
+    (void)bytes, (void)context;
+    return size * count;
+}
+
+static int ping(struct ng_docker_events *events, struct ng_error *why) {
+    int r = 0;
+    if (!events->ping) {
+        events->ping = curl_easy_init();
+        if (!events->ping ||
+            curl_easy_setopt(events->ping, CURLOPT_WRITEFUNCTION, discard) != CURLE_OK)
+            return -ENOMEM;
+        r = ng_docker_http_configure(events->ping, events->endpoint, &events->ping_listening,
+                                     events->ping_says, why);
+    }
+    if (r == 0)
+        r = ng_docker_http_get(events->ping, events->endpoint, PING);
+    if (r < 0)
+        return r;
+    if (curl_multi_add_handle(events->multi, events->ping) != CURLM_OK)
+        return -ENOMEM;
+    events->pinged = true;
+    set_timer(events->timer, NG_DOCKER_TIMEOUT_MS);
+    return 0;
+}
+
+/* Whatever it said. */
+static int answered_ping(struct ng_docker_events *events, CURLcode code, struct ng_error *why) {
+    curl_multi_remove_handle(events->multi, events->ping);
+    events->pinged = false;
+    if (code != CURLE_OK)
+        return ng_docker_http_failed(events->ping, code, events->endpoint, PING, events->ping_says,
+                                     why);
+    set_timer(events->timer, PING_MS);
+    return 0;
+}
+
 /* What has come of the turn that libcurl had. Outside of its callbacks, where no handle of its may
  * be freed. */
 static int progress(struct ng_docker_events *events, struct ng_error *why) {
@@ -287,8 +340,13 @@ static int progress(struct ng_docker_events *events, struct ng_error *why) {
         begin(events);
     if (events->state == FOLLOWING)
         r = deliver(events, why);
-    const CURLMsg *message = r == 0 ? curl_multi_info_read(events->multi, &left) : NULL;
-    return message ? ended(events, message->data.result, why) : r;
+    for (const CURLMsg *message;
+         r == 0 && (message = curl_multi_info_read(events->multi, &left));) {
+        if (message->easy_handle != events->ping)
+            return ended(events, message->data.result, why);
+        r = answered_ping(events, message->data.result, why);
+    }
+    return r;
 }
 
 /* -- libcurl in the loop ------------------------------------------------------------- */
@@ -390,11 +448,13 @@ static int on_timer(sd_event_source *source, uint64_t time_us, void *context) {
     (void)source, (void)time_us;
     if (events->state == WAITING)
         r = attempt(events, &why);
+    else if (events->state == FOLLOWING && !events->pinged)
+        r = ping(events, &why);
     else
         r = ng_error_set(&why, -ETIMEDOUT, events->endpoint,
                          "no answer to GET %s within %d s: the engine is starting, hangs or is "
                          "overloaded",
-                         events->request, NG_DOCKER_TIMEOUT_MS / 1000);
+                         events->pinged ? PING : events->request, NG_DOCKER_TIMEOUT_MS / 1000);
     if (r < 0)
         lose(events, r, &why);
     return 0;

@@ -431,13 +431,24 @@ static void silence_ends_in_time(void **state) {
     START(f, {"/version", NULL, NULL, HOLD}, NEGOTIATED,
           {EVENTS, "HTTP/1.1 200 OK\r\n", NULL, HOLD}, NEGOTIATED, {EVENTS, OK, NULL, KEEP},
           {NULL, NULL, NULL, KEEP}, {NULL, NULL, START_WEB, HOLD});
-    times_faster = 200; /* 10 s take 50 ms */
+    times_faster = 100; /* 10 s take 100 ms, the silence before the event is one of 5 */
     follow(f);
     tells(f, "lost ETIMEDOUT\n");
     assert_non_null(strstr(f->why, "no answer to GET /version within 10 s"));
     tells(f, "lost ETIMEDOUT\n");
     assert_non_null(strstr(f->why, "no answer to GET /v1.51/events within 10 s"));
     tells(f, "connected\nstart web\n"); /* of a stream silence is no failure */
+    stop_following(f);
+}
+
+/* Its stream stays open, and it answers nobody else. */
+static void an_engine_that_hangs_is_missed(void **state) {
+    struct fixture *f = *state;
+    START(f, NEGOTIATED, {EVENTS, OK, START_WEB, HOLD});
+    times_faster = 100;
+    follow(f);
+    tells(f, "connected\nstart web\nlost ETIMEDOUT\n");
+    assert_non_null(strstr(f->why, "no answer to GET /_ping within 10 s"));
     stop_following(f);
 }
 
@@ -535,6 +546,7 @@ int main(void) {
         TEST(wrong_answers_are_told),
         TEST(an_engine_asleep_is_left_alone),
         TEST(silence_ends_in_time),
+        TEST(an_engine_that_hangs_is_missed),
         TEST(attempts_become_rarer),
         TEST(a_stream_that_lasted_begins_anew),
         TEST(keepalive_is_on_over_tcp),
