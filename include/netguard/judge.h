@@ -150,6 +150,7 @@ struct ng_result {
     const struct ng_finding
         *findings; /* sorted: severity descending, subject, exposure order, rule */
     size_t n_findings;
+    const struct judgement *judgement; /* how it was come to, for ng_judge_again() */
 };
 
 const char *ng_kind_text(enum ng_kind kind);
@@ -166,6 +167,14 @@ const char *ng_family_text(uint8_t family);     /* "ip", "ip6" */
 int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
              const struct ng_policy *policy, struct ng_result **ret_result,
              struct ng_error *error) _must_check_;
+
+/* The same once a few rules have been added to or taken from the ruleset of `before`, and nothing
+ * else is other than it was: what ng_judge() would give, at the cost of what those rules can have a
+ * say in. `changed`: rules that were added, and as they were those that are gone. The new result
+ * lives in the arena of the one before, which stays as it is. -EAGAIN: it takes ng_judge(). */
+int ng_judge_again(const struct ng_result *before, const struct ng_ruleset *ruleset,
+                   const struct ng_rule *const *changed, size_t n_changed,
+                   struct ng_result **ret_result, struct ng_error *error) _must_check_;
 
 void ng_result_free(struct ng_result *result);
 void ng_result_freep(struct ng_result **result);

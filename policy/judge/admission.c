@@ -17,6 +17,7 @@ struct verdict {
 
 struct tally {
     struct ng_arena *arena; /* the judgement's scratch */
+    struct trail *trail;
     struct ng_region certain, possible;
     struct verdict *verdicts;
     size_t n_verdicts, verdicts_capacity;
@@ -135,6 +136,20 @@ static int note_undecided(struct tally *tally, struct ng_undecided undecided) {
     return 0;
 }
 
+/* As it came, and as it was then: in between nothing changes but by NAT, and that once. */
+static int leave_trail(const struct judgement *judgement, const struct ng_question *question,
+                       const struct ng_answer *answer, struct trail *trail) {
+    struct header header = {question->daddr, question->daddr, question->dport, question->dport};
+    int r = ng_trail_add(judgement->arena, trail, header);
+    for (size_t i = 0; r == 0 && i < answer->n_outcomes; i++) {
+        header.daddr = answer->outcomes[i].daddr;
+        header.dport = answer->outcomes[i].dport;
+        trail->anywhere = trail->anywhere || answer->outcomes[i].fate == NG_FATE_ANYWHERE;
+        r = ng_trail_add(judgement->arena, trail, header);
+    }
+    return r;
+}
+
 /* One destination: adds to the tally who gets in there. */
 static int ask(const struct judgement *judgement, const struct ng_exposure *exposure,
                const struct arrival *arrival, ng_u128 daddr, struct tally *tally) {
@@ -148,6 +163,8 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
     };
     struct ng_answer answer;
     int r = ng_reach_ask(judgement->engine, &question, tally->arena, &answer);
+    if (r == 0)
+        r = leave_trail(judgement, &question, &answer, tally->trail);
     if (r < 0)
         return r;
 
@@ -456,7 +473,8 @@ static int tally_link(const struct judgement *judgement, struct ng_exposure *exp
     return r;
 }
 
-int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
+int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure,
+                    struct trail *trail) {
     bool ip6 = exposure->family == NG_IP6;
     struct ng_reach *reach =
         ng_arena_alloc(judgement->arena, judgement->n_arrivals, sizeof(*reach));
@@ -479,7 +497,7 @@ int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) {
         if (judgement->blind) {
             r = conclude_blind(judgement, arrival, ip6, own);
         } else {
-            struct tally tally = {.arena = judgement->scratch};
+            struct tally tally = {.arena = judgement->scratch, .trail = trail};
             r = tally_link(judgement, exposure, arrival, &tally);
             if (r == 0)
                 r = conclude(judgement, &tally, arrival, ip6, own);

@@ -146,10 +146,22 @@ static bool is_closed(const struct ng_exposure *exposure) {
     return true;
 }
 
-void ng_drop_closed_ways(struct judgement *judgement) {
-    size_t kept = 0;
-    for (size_t i = 0; i < judgement->n_exposures; i++)
-        if (judgement->exposures[i].kind != NG_KIND_DIRECT || !is_closed(&judgement->exposures[i]))
-            judgement->exposures[kept++] = judgement->exposures[i];
-    judgement->n_exposures = kept;
+int ng_leave_out_closed_ways(struct judgement *judgement) {
+    const struct ng_exposure *all = judgement->all;
+    size_t shown = 0;
+    for (size_t i = 0; i < judgement->n_all; i++) {
+        judgement->trails[i].shown = all[i].kind != NG_KIND_DIRECT || !is_closed(&all[i]);
+        shown += judgement->trails[i].shown;
+    }
+    judgement->exposures = judgement->all;
+    judgement->n_exposures = shown;
+    if (shown == judgement->n_all)
+        return 0;
+    judgement->exposures = ng_arena_alloc(judgement->arena, shown, sizeof(*judgement->exposures));
+    if (!judgement->exposures)
+        return -ENOMEM;
+    for (size_t i = 0, n = 0; i < judgement->n_all; i++)
+        if (judgement->trails[i].shown)
+            judgement->exposures[n++] = all[i];
+    return 0;
 }

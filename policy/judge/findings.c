@@ -209,7 +209,7 @@ bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure 
     return rule ? !rule->allow : by_default;
 }
 
-static int judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) {
+int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) {
     struct offence *offences =
         ng_arena_alloc(judgement->arena, exposure->n_reach, sizeof(*offences));
     if (!offences)
@@ -263,14 +263,18 @@ static int compare_findings(const void *left, const void *right) {
     return strcmp(a->rule, b->rule);
 }
 
-int ng_find_findings(struct judgement *judgement) {
-    for (size_t i = 0; i < judgement->n_exposures; i++) {
-        int r = judge_exposure(judgement, &judgement->exposures[i]);
-        if (r < 0)
-            return r;
-    }
+void ng_sort_findings(struct judgement *judgement) {
     if (judgement->n_findings)
         qsort(judgement->findings, judgement->n_findings, sizeof(*judgement->findings),
               compare_findings);
+}
+
+int ng_find_findings(struct judgement *judgement) {
+    for (size_t i = 0; i < judgement->n_exposures; i++) {
+        int r = ng_judge_exposure(judgement, &judgement->exposures[i]);
+        if (r < 0)
+            return r;
+    }
+    ng_sort_findings(judgement);
     return 0;
 }

@@ -144,8 +144,9 @@ static bool jumps_to(const struct ng_ruleset *ruleset, const struct ng_chain *ch
 
 /* ufw is in force where the input chain leads into its chains ("ufw-…", "ufw6-…") and there are
  * rules in one (`ufw disable` leaves them behind empty), firewalld where its table is. */
-static void find_host_firewalls(struct judgement *judgement) {
+void ng_find_host_firewalls(struct judgement *judgement) {
     const struct ng_ruleset *ruleset = judgement->ruleset;
+    judgement->ufw[0] = judgement->ufw[1] = judgement->firewalld = false;
     for (size_t i = 0; i < ruleset->n_chains; i++) {
         const struct ng_chain *chain = &ruleset->chains[i];
         const struct ng_table *table = &ruleset->tables[chain->table];
@@ -200,20 +201,72 @@ static int compare_gaps(const void *left, const void *right) {
     return order ? order : strcmp(a->reason, b->reason);
 }
 
+/* Who gets to each of them. */
+static int decide_all(struct judgement *judgement) {
+    judgement->all = judgement->exposures;
+    judgement->n_all = judgement->n_exposures;
+    judgement->trails =
+        ng_arena_alloc(judgement->arena, judgement->n_all, sizeof(*judgement->trails));
+    if (!judgement->trails)
+        return -ENOMEM;
+    int r = ng_find_traits(judgement->engine, judgement->arena, &judgement->traits);
+    for (size_t i = 0; r == 0 && i < judgement->n_all; i++) {
+        judgement->trails[i].container_addr = judgement->all[i].container_addr;
+        r = ng_decide_reach(judgement, &judgement->all[i], &judgement->trails[i]);
+    }
+    return r < 0 ? r : ng_leave_out_closed_ways(judgement);
+}
+
 static int judge(struct judgement *judgement) {
-    find_host_firewalls(judgement);
+    ng_find_host_firewalls(judgement);
     int r = find_gaps(judgement);
     if (r == 0)
         r = ng_find_arrivals(judgement);
     if (r == 0)
         r = ng_find_exposures(judgement);
-    for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
-        r = ng_decide_reach(judgement, &judgement->exposures[i]);
+    if (r == 0)
+        r = decide_all(judgement);
+    if (r == 0)
+        r = ng_find_talks(judgement);
+    if (r == 0)
+        r = ng_find_findings(judgement);
+    if (r == 0 && judgement->n_gaps)
+        qsort(judgement->gaps, judgement->n_gaps, sizeof(*judgement->gaps), compare_gaps);
+    return r;
+}
+
+int ng_conclude(struct judgement *judgement, struct ng_result **ret_result) {
+    struct ng_result *result = ng_arena_alloc(judgement->arena, 1, sizeof(*result));
+    struct judgement *kept = ng_arena_alloc(judgement->arena, 1, sizeof(*kept));
+    struct ng_strings backends;
+    if (!result || !kept)
+        return -ENOMEM;
+    int r = ng_find_backends(judgement->arena, judgement->ruleset, &backends);
     if (r < 0)
         return r;
-    ng_drop_closed_ways(judgement);
-    r = ng_find_talks(judgement);
-    return r < 0 ? r : ng_find_findings(judgement);
+    *kept = *judgement;
+    kept->scratch = NULL;
+    kept->deciders = NULL;
+    kept->ruleset = NULL;
+    kept->engine = NULL;
+    *result = (struct ng_result){
+        .arena = judgement->arena,
+        .world = judgement->world,
+        .policy = judgement->policy,
+        .complete = judgement->n_gaps == 0,
+        .gaps = judgement->gaps,
+        .n_gaps = judgement->n_gaps,
+        .backends = backends,
+        .exposures = judgement->exposures,
+        .n_exposures = judgement->n_exposures,
+        .talks = judgement->talks,
+        .n_talks = judgement->n_talks,
+        .findings = judgement->findings,
+        .n_findings = judgement->n_findings,
+        .judgement = kept,
+    };
+    *ret_result = result;
+    return 0;
 }
 
 int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
@@ -222,9 +275,8 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     _cleanup_(ng_arena_freep) struct ng_arena *scratch = ng_arena_new();
     _cleanup_(ng_reach_freep) struct ng_engine_state *engine = NULL;
-    struct ng_result *result = arena ? ng_arena_alloc(arena, 1, sizeof(*result)) : NULL;
     const struct ng_decider **deciders =
-        result ? ng_arena_alloc(arena, ruleset->n_rules, sizeof(const struct ng_decider *)) : NULL;
+        arena ? ng_arena_alloc(arena, ruleset->n_rules, sizeof(const struct ng_decider *)) : NULL;
     int r = scratch && deciders ? ng_reach_new(world, ruleset, &engine) : -ENOMEM;
     struct judgement judgement = {
         .arena = arena,
@@ -236,31 +288,13 @@ int ng_judge(const struct ng_world *world, const struct ng_ruleset *ruleset,
         .engine = engine,
         .blind = ng_blindness(world),
     };
-    struct ng_strings backends = {0};
     if (r == 0)
         r = judge(&judgement);
     if (r == 0)
-        r = ng_find_backends(arena, ruleset, &backends);
-    if (r == 0 && judgement.n_gaps)
-        qsort(judgement.gaps, judgement.n_gaps, sizeof(*judgement.gaps), compare_gaps);
+        r = ng_conclude(&judgement, ret_result);
     if (r < 0)
         return ng_error_set(error, r, "judge", "out of memory");
-    *result = (struct ng_result){
-        .world = world,
-        .policy = policy,
-        .complete = judgement.n_gaps == 0,
-        .gaps = judgement.gaps,
-        .n_gaps = judgement.n_gaps,
-        .backends = backends,
-        .exposures = judgement.exposures,
-        .n_exposures = judgement.n_exposures,
-        .talks = judgement.talks,
-        .n_talks = judgement.n_talks,
-        .findings = judgement.findings,
-        .n_findings = judgement.n_findings,
-    };
-    result->arena = TAKE_PTR(arena);
-    *ret_result = result;
+    (void)TAKE_PTR(arena);
     return 0;
 }
 

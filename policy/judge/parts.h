@@ -5,7 +5,8 @@
 /* What the files of the judgement share, in the order the data runs: arrival.c (from where),
  * exposure.c (what is there to reach; with direct.c: containers at their own addresses, ingress.c:
  * ports of the swarm, role.c: what the engine's own ports are for), admission.c (who gets in),
- * talk.c (what links come to), findings.c (may he). */
+ * talk.c (what links come to), findings.c (may he); again.c (all that once more, when a few rules
+ * have changed). */
 
 #include "netguard/judge.h"
 #include "netguard/trace.h"
@@ -20,6 +21,32 @@ struct arrival {
     struct ng_addrset routable[2];
 };
 
+/* Where packets for an exposure were for while rules saw them, and as conntrack knew them. */
+struct header {
+    ng_u128 daddr, ct_daddr;
+    uint16_t dport, ct_dport;
+};
+
+/* What is left behind when it has been decided who gets to an exposure: which rules can have a say
+ * in that. */
+struct trail {
+    struct ng_addr container_addr; /* of the exposure, before it was decided which is open */
+    struct header *headers;
+    size_t n_headers, headers_capacity;
+    bool anywhere; /* packets may have been for others, too */
+    bool shown;    /* the exposure is no closed way */
+};
+
+/* What the rules bring about as a whole, for packets that none of them is about. */
+struct traits {
+    uint8_t *bytes;
+    size_t count, capacity;
+    uint8_t *chains; /* of each, bits of enum chain_trait (again.c) */
+    size_t n_chains;
+};
+
+/* It is kept with its result, without what does not last as long: scratch, deciders, ruleset and
+ * engine. */
 struct judgement {
     struct ng_arena *arena;             /* of the result */
     struct ng_arena *scratch;           /* of the exposure at hand */
@@ -37,6 +64,10 @@ struct judgement {
     size_t n_arrivals, arrivals_capacity;
     struct ng_exposure *exposures;
     size_t n_exposures, exposures_capacity;
+    struct ng_exposure *all; /* with closed ways */
+    size_t n_all;
+    struct trail *trails; /* one for each of all */
+    struct traits traits;
     struct ng_talk *talks;
     size_t n_talks, talks_capacity;
     struct ng_finding *findings;
@@ -46,7 +77,8 @@ struct judgement {
 /* All return 0 or -ENOMEM. */
 int ng_find_arrivals(struct judgement *judgement) _must_check_;
 int ng_find_exposures(struct judgement *judgement) _must_check_;
-int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure) _must_check_;
+int ng_decide_reach(struct judgement *judgement, struct ng_exposure *exposure,
+                    struct trail *trail) _must_check_;
 int ng_find_talks(struct judgement *judgement) _must_check_;
 int ng_find_findings(struct judgement *judgement) _must_check_;
 
@@ -56,7 +88,7 @@ int ng_add_exposure(struct judgement *judgement, struct ng_exposure exposure) _m
 /* direct.c: ports of containers at their own addresses. Who gets there is asked before it is known
  * whether anybody does: those where nobody does are dropped when reach has been decided. */
 int ng_find_direct(struct judgement *judgement) _must_check_;
-void ng_drop_closed_ways(struct judgement *judgement);
+int ng_leave_out_closed_ways(struct judgement *judgement) _must_check_;
 /* All the container's addresses of the exposure's family that a route of this host leads to. */
 int ng_direct_destinations(const struct ng_world *world, const struct ng_exposure *exposure,
                            struct ng_arena *arena, ng_u128 **ret_addrs,
@@ -96,12 +128,26 @@ const char *ng_finding_message(const struct judgement *judgement, const struct o
 const char *ng_finding_fix(const struct judgement *judgement, const struct offence *offence,
                            enum ng_action action);
 
+/* findings.c: those of one exposure; when all are there they are sorted. */
+int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) _must_check_;
+void ng_sort_findings(struct judgement *judgement);
+
+/* again.c: packets for the exposure had this header while rules saw them. */
+int ng_trail_add(struct ng_arena *arena, struct trail *trail, struct header header) _must_check_;
+int ng_find_traits(const struct ng_engine_state *engine, struct ng_arena *arena,
+                   struct traits *ret_traits) _must_check_;
+
+/* judge.c: host firewalls that are in force. */
+void ng_find_host_firewalls(struct judgement *judgement);
+/* Puts a judgement into words, and keeps it with them. */
+int ng_conclude(struct judgement *judgement, struct ng_result **ret_result) _must_check_;
+
 /* findings.c: the table that the guard owns. */
 #define NG_GUARD_TABLE "inet netguard"
 /* Does the rule speak of who comes from this zone? */
 bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone);
-/* Does a rule, or the default, object to this zone's reach? Fills in rule and port, also of the rule
- * that allows it. */
+/* Does a rule, or the default, object to this zone's reach? Fills in rule and port, also of the
+ * rule that allows it. */
 bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
                        const char *zone, struct offence *ret_offence);
 enum ng_action ng_offence_action(const struct ng_policy *policy, const struct offence *offence);

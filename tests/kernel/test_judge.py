@@ -7,7 +7,7 @@ packets really arrive has to be what netguard says. tests/kernel/campaign does m
 
     NETGUARD            the binary (default: build/netguard)
     NETGUARD_SEED       of the generated rulesets (default: always the same)
-    NETGUARD_CASES      how many of them (default 90)
+    NETGUARD_CASES      how many of them (default 80)
     NETGUARD_RULESETS   a folder of recorded rulesets with measured answers, compared if there
 
 Needs root, iproute2, nftables, iptables (both back ends) and ipset. Prints TAP.
@@ -24,7 +24,7 @@ from topology import end_on_signals, pin_to_one_cpu
 
 # The same in every run: what no one has changed must not fail. A campaign goes farther.
 SEED = os.environ.get("NETGUARD_SEED", "1")
-CASES = int(os.environ.get("NETGUARD_CASES", "90"))
+CASES = int(os.environ.get("NETGUARD_CASES", "80"))
 RULESETS = os.environ.get("NETGUARD_RULESETS", "")
 PACKETS, PACKETS_WRITTEN = 520, 2500
 UNKNOWN_MOST = 0.01
