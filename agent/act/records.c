@@ -369,17 +369,17 @@ int ng_records_read(struct ng_arena *arena, struct ng_life *ret_life, struct ng_
     return r < 0 ? ng_error_set(error, r, fault.source, "%s", fault.message) : 0;
 }
 
-static void put_life(FILE *out, const void *life) {
-    ng_records_put(out, life);
+static void put_document(FILE *out, const void *document) {
+    (void)!fputs(document, out);
 }
 
-int ng_records_write(const struct ng_life *life, struct ng_error *error) {
+int ng_records_write(const char *document, struct ng_error *error) {
     char path[PATH_MAX];
     int r = ng_records_path(NAME, path, sizeof(path), error);
     if (r < 0)
         return r;
     const struct ng_file file = {
-        .path = path, .mode = 0600, .lasting = true, .put = put_life, .data = life};
+        .path = path, .mode = 0600, .lasting = true, .put = put_document, .data = document};
     r = ng_file_replace(&file);
     return r < 0 ? ng_error_set(error, r, path, "cannot be written: %s", strerror(-r)) : 0;
 }

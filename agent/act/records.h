@@ -20,8 +20,9 @@ int ng_records_path(const char *name, char *buffer, size_t size,
 int ng_records_read(struct ng_arena *arena, struct ng_life *ret_life,
                     struct ng_error *error) _must_check_;
 
-/* Whole and on the disk, or as it was before. */
-int ng_records_write(const struct ng_life *life, struct ng_error *error) _must_check_;
+/* What ng_records_put() has made: whole and on the disk, or the file is as it was before. Blocks
+ * for as long as the disk does. */
+int ng_records_write(const char *document, struct ng_error *error) _must_check_;
 
 /* -- the document, without a file ----------------------------------------------------------- */
 

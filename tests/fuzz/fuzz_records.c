@@ -24,21 +24,23 @@ static char *write_text(const struct ng_life *life, size_t *ret_len) {
     return text;
 }
 
-/* All of it is resolved, each once, in its time. */
+/* All of it that was told is resolved, each once, in its time. */
 static void outlive(const struct ng_life *life, struct ng_arena *arena) {
     static const struct ng_result nothing;
     struct ng_life_options options = {
         .now_s = 1795382400, .repeat_s = 60, .host_seen = true, .containers_seen = true};
     struct ng_life gone;
     struct ng_news *news;
-    size_t count;
+    size_t count, told = 0;
 
+    for (size_t i = 0; i < life->n_records; i++)
+        told += life->records[i].told_s != 0;
     require(ng_life_advance(life, &nothing, &options, arena, &gone, &news, &count,
                             &options.now_s) == 0);
-    require(count == 0 && gone.n_records == life->n_records);
+    require(count == 0 && gone.n_records == told);
     require(ng_life_advance(&gone, &nothing, &options, arena, &gone, &news, &count,
                             &options.now_s) == 0);
-    require(count == life->n_records && gone.n_records == 0);
+    require(count == told && gone.n_records == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -287,6 +287,13 @@ static void put_file(const char *text) {
     assert_int_equal(fclose(out), 0);
 }
 
+static int write_life(const struct ng_life *life, struct ng_error *error) {
+    char *text = text_of(life);
+    int r = ng_records_write(text, error);
+    free(text);
+    return r;
+}
+
 static void assert_read(const struct ng_life *expected) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     struct ng_life life;
@@ -313,11 +320,11 @@ static void test_written_and_read(void **state) {
     struct stat status;
     (void)state;
     assert_read(&none); /* there is no file */
-    assert_int_equal(ng_records_write(&some, NULL), 0);
+    assert_int_equal(write_life(&some, NULL), 0);
     assert_read(&some);
     assert_int_equal(stat(in_folder("findings.json"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
-    assert_int_equal(ng_records_write(&none, NULL), 0);
+    assert_int_equal(write_life(&none, NULL), 0);
     assert_read(&none);
     assert_int_equal(access(in_folder(".findings.json.new"), F_OK), -1);
 }
@@ -348,7 +355,7 @@ static void test_a_link_is_not_followed(void **state) {
     assert_int_equal(life.n_records, 0);
     assert_non_null(strstr(error.message, "cannot be read"));
     /* The one that is written takes its place. */
-    assert_int_equal(ng_records_write(&some, NULL), 0);
+    assert_int_equal(write_life(&some, NULL), 0);
     assert_read(&some);
 }
 
@@ -357,13 +364,13 @@ static void test_where_it_does_not_fit_the_old_one_stays(void **state) {
     struct rlimit before, small;
     struct ng_error error = {0};
     (void)state;
-    assert_int_equal(ng_records_write(&some, NULL), 0);
+    assert_int_equal(write_life(&some, NULL), 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = before;
     small.rlim_cur = 100;
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    int r = ng_records_write(&some, &error);
+    int r = write_life(&some, &error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     (void)signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(r, -EFBIG);
@@ -379,15 +386,15 @@ static void test_where_nobody_may_write(void **state) {
     char path[64];
     (void)state;
     assert_int_equal(setenv("STATE_DIRECTORY", "/proc", 1), 0);
-    assert_true(ng_records_write(&some, &error) < 0);
+    assert_true(write_life(&some, &error) < 0);
     assert_non_null(strstr(error.message, "cannot be written: "));
     assert_read(&none);
     assert_int_equal(setenv("STATE_DIRECTORY", "/nonexistent/netguard", 1), 0);
-    assert_int_equal(ng_records_write(&some, NULL), -ENOENT);
+    assert_int_equal(write_life(&some, NULL), -ENOENT);
     memset(name, 'a', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
     assert_int_equal(setenv("STATE_DIRECTORY", name, 1), 0);
-    assert_int_equal(ng_records_write(&some, NULL), -ENAMETOOLONG);
+    assert_int_equal(write_life(&some, NULL), -ENAMETOOLONG);
     assert_int_equal(ng_records_path("webhook", path, sizeof(path), NULL), -ENAMETOOLONG);
     assert_int_equal(setenv("STATE_DIRECTORY", usual, 1), 0);
     assert_int_equal(ng_records_path("webhook", path, sizeof(path), NULL), 0);
