@@ -85,12 +85,13 @@ static const struct ng_command commands[] = {
      "guard in force. In mode monitor it installs nothing.\n\n"
      "Exit status: 0 told to end; 2 wrong usage or policy, nothing was touched; 3 it could\n"
      "not begin.",
-     NG_OPTION_POLICY | NG_OPTION_DOCKER, NULL},
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_FOREGROUND | NG_OPTION_METRICS_FILE, NULL},
     {"status", ng_command_status, "what the daemon sees now",
-     "Prints what the daemon, `netguard run`, has written of itself: policy, guard, engines\n"
-     "and what it could not see.\n\n"
-     "Exit status: 0 printed; 2 wrong usage; 3 no daemon runs.",
-     NG_OPTION_FORMAT, NULL},
+     "Prints what the daemon, `netguard run`, has written of itself: findings, policy, guard,\n"
+     "engines, what it could not see and what has happened last.\n\n"
+     "Exit status, the first of these that applies: 2 wrong usage; 3 no daemon runs; 1 open\n"
+     "findings; 3 not everything is seen, or as the policy wants it; 0.",
+     NG_OPTION_FORMAT | NG_OPTION_FAIL_ON, NULL},
 };
 /* clang-format on */
 

@@ -14,10 +14,13 @@
 
 #include "agent/act/keeper.h"
 #include "agent/act/knocks.h"
+#include "agent/act/metrics.h"
 #include "agent/act/state.h"
 #include "agent/log.h"
+#include "agent/notifier.h"
 #include "agent/observe/docker_client.h"
 #include "agent/observe/docker_events.h"
+#include "agent/observe/link_events.h"
 #include "agent/observe/nft_events.h"
 #include "agent/observe/unannounced.h"
 #include "agent/prediction.h"
@@ -30,7 +33,20 @@ enum {
     POLL_SOON_US = 100 * 1000, /* at first, after a start: who was started may listen later */
     STATE_US = 100 * 1000,     /* changes that are told of at once in status.json */
     ENGINES_MAX = 32,
+    ENGINES_US = 5 * 1000 * 1000,
+    /* After a look at everything the next, though nothing was told of: where there is what the
+     * kernel does not announce at all, and elsewhere, should anything have been missed. No more of
+     * the time is spent on that than one part of so many. */
+    SLOWLY_US = 10 * 1000 * 1000,
+    SELDOM_US = 300 * 1000 * 1000,
+    SPARING = 100,
 };
+
+/* What alerts are about that are no finding. */
+#define GUARD_KEY  "guard"
+#define POLICY_KEY "policy"
+#define MISSED_KEY "notifications"
+#define HOST_SIGHT "this host"
 
 struct engine {
     struct manager *manager;
@@ -38,6 +54,7 @@ struct engine {
     struct ng_docker_events *events;
     struct ng_docker_connections *connections;
     bool connected;
+    bool missed;         /* it is not, and should be: somebody named it, or it was there */
     struct ng_error why; /* it is not */
 };
 
@@ -52,11 +69,18 @@ struct manager {
     struct engine engines[ENGINES_MAX];
     size_t n_engines;
     struct ng_nft_events *nft;
+    struct ng_link_events *links;
+    bool missed; /* notifications, and it was not looked at since */
     struct ng_knocks *knocks;
     uint64_t digest; /* of what nobody announces */
     sd_event_source *poll;
     uint64_t poll_us; /* till the next */
     struct ng_keeper keeper;
+
+    struct ng_notifier *notifier;
+    struct ng_state_counters counters;
+    int64_t started_s;
+    uint64_t started_us;
 
     struct ng_refresh *refresh;
     const char *asked[ENGINES_MAX]; /* by the refresh that runs: endpoints, */
@@ -67,9 +91,9 @@ struct manager {
     bool other_law;       /* than it began with */
     sd_event_source *until_timer;
 
-    sd_event_source *state_timer;
+    sd_event_source *state_timer, *engines_timer;
     struct ng_error policy_error, guard_error, knocks_error, poll_error, state_error;
-    struct ng_error refresh_error, warning;
+    struct ng_error metrics_error, refresh_error, warning;
     int64_t refresh_s;
     uint64_t refresh_us;
 };
@@ -111,7 +135,7 @@ static void write_state(struct manager *manager) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     struct ng_state_engine engines[ENGINES_MAX];
     struct ng_guard_installed installed;
-    struct ng_error error = {0};
+    struct ng_error error = {0}, metrics_error = {0};
     for (size_t i = 0; i < manager->n_engines; i++)
         engines[i] = (struct ng_state_engine){
             .endpoint = manager->engines[i].endpoint,
@@ -120,8 +144,10 @@ static void write_state(struct manager *manager) {
         };
     bool seen = arena && ng_guard_table_look(manager->keeper.table, arena, &installed, NULL) == 0;
     const struct ng_view *view = manager->view;
-    const struct ng_state state = {
+    struct ng_state state = {
+        .version = NETGUARD_VERSION,
         .pid = getpid(),
+        .started_s = manager->started_s,
         .time_s = now_s(),
         .policy = manager->law->files->summary,
         .mode = manager->law->policy->mode,
@@ -133,17 +159,25 @@ static void write_state(struct manager *manager) {
         .engines = engines,
         .n_engines = manager->n_engines,
         .limits = view->guard.limits,
+        .n_exposures = view->result->n_exposures,
+        .complete = view->result->complete,
         .gaps = view->result->gaps,
         .n_gaps = view->result->n_gaps,
         .warnings = view->world->warnings,
         .n_warnings = view->world->n_warnings,
         .refresh_s = manager->refresh_s,
         .refresh_ms = manager->refresh_us / 1000,
+        .counters = manager->counters,
     };
+    ng_notifier_fill(manager->notifier, &state);
     if (ng_state_write(&state, &error) < 0)
         fault(&manager->state_error, &error);
     else
         over(&manager->state_error);
+    if (ng_metrics_write(manager->options->metrics_file, &state, &metrics_error) < 0)
+        fault(&manager->metrics_error, &metrics_error);
+    else
+        over(&manager->metrics_error);
 }
 
 static int on_state_timer(sd_event_source *source, uint64_t time_us, void *context) {
@@ -174,15 +208,18 @@ static int check_sight(const struct ng_view *view, struct ng_error *error) {
 
 /* Before any engine has told of its containers, those that were let in stay: by the policy that was
  * in force when they were. From then on they are known. */
-static int install(struct manager *manager, const struct ng_view *view, struct ng_error *error) {
-    size_t count = 0;
+static int install(struct manager *manager, const struct ng_view *view, size_t *ret_count,
+                   struct ng_error *error) {
     int r = check_sight(view, error);
     if (r == 0)
         r = ng_keeper_install(&manager->keeper, &view->guard,
-                              manager->told || view->engines_told || manager->other_law, &count,
+                              manager->told || view->engines_told || manager->other_law, ret_count,
                               error);
-    if (r == 0 && count)
-        ng_log("guard: %zu %s, in force", count, count == 1 ? "change" : "changes");
+    if (r == 0 && *ret_count) {
+        ng_log("guard: %zu %s, in force", *ret_count, *ret_count == 1 ? "change" : "changes");
+        /* Of our own changes we are not told, and what they come to is to be judged, too. */
+        ng_refresh_want_in(manager->refresh, LATER_US);
+    }
     return r;
 }
 
@@ -200,13 +237,27 @@ static int take_away(struct manager *manager, struct ng_error *error) {
     return r;
 }
 
-static void enforce(struct manager *manager, const struct ng_view *view) {
+static void fault_of_guard(struct manager *manager, const struct ng_error *error) {
+    if (strcmp(manager->guard_error.message, error->message) == 0)
+        return;
+    manager->guard_error = *error;
+    ng_notifier_say(manager->notifier, NG_ALERT_GUARD_FAILED, NG_CRITICAL, GUARD_KEY, false,
+                    "the guard is not as it should be: %s", error->message);
+}
+
+/* How much of it was another than it should be. */
+static size_t enforce(struct manager *manager, const struct ng_view *view) {
     struct ng_error error = {0};
-    int r = enforces(manager) ? install(manager, view, &error) : take_away(manager, &error);
-    if (r < 0)
-        fault(&manager->guard_error, &error);
-    else
+    size_t count = 0;
+    int r = enforces(manager) ? install(manager, view, &count, &error) : take_away(manager, &error);
+    if (r < 0) {
+        fault_of_guard(manager, &error);
+    } else if (manager->guard_error.message[0]) {
         over(&manager->guard_error);
+        ng_notifier_say(manager->notifier, NG_ALERT_GUARD_REGAINED, NG_CRITICAL, GUARD_KEY, true,
+                        "the guard is as it should be again");
+    }
+    return count;
 }
 
 /* Told when there is one, or it has become another. */
@@ -281,19 +332,29 @@ static void keep_view(struct manager *manager, struct ng_view *view) {
         ng_view_free(before);
 }
 
+/* Whom to tell is the policy's, too. */
+static void follow_law(struct manager *manager) {
+    struct ng_error error = {0};
+    if (ng_notifier_follow(manager->notifier, manager->law, &error) < 0)
+        ng_log("%s: %s; alerts go where they went before", error.source, error.message);
+}
+
 /* A policy that was read, and what becomes of it. */
 static void end_reload(struct manager *manager) {
     if (!manager->law_before)
         return;
     ng_law_unref(TAKE_PTR(manager->law_before));
-    ng_log("policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
+    follow_law(manager);
+    ng_notifier_say(manager->notifier, NG_ALERT_RELOADED, NG_INFO, POLICY_KEY, true,
+                    "policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
     (void)sd_notify(0, "READY=1\nSTATUS=the policy was read again and is in force");
 }
 
 static void refuse_reload(struct manager *manager, const struct ng_error *why) {
     over(&manager->policy_error);
     manager->policy_error = *why;
-    ng_log("policy: not reloaded, the old one stays: %s", why->message);
+    ng_notifier_say(manager->notifier, NG_ALERT_RELOAD_FAILED, NG_HIGH, POLICY_KEY, false,
+                    "policy: not reloaded, the old one stays: %s", why->message);
     (void)sd_notifyf(0, "READY=1\nSTATUS=the policy was not reloaded, the old one stays: %s",
                      why->message);
 }
@@ -335,11 +396,58 @@ static bool accept_reload(struct manager *manager, const struct ng_view *view) {
     return false;
 }
 
+/* What containers have open looks like this host's own as long as no engine has told of them. */
+static void notify(struct manager *manager, const struct ng_view *view) {
+    if (manager->told || now_us() - manager->started_us >= ENGINES_US)
+        ng_notifier_look(manager->notifier, view);
+}
+
+static void on_due(void *context) {
+    struct manager *manager = context;
+    notify(manager, manager->view);
+    tell(manager);
+}
+
+static int on_engines_timer(sd_event_source *source, uint64_t time_us, void *context) {
+    (void)source, (void)time_us;
+    on_due(context);
+    return 0;
+}
+
+/* More was told of than there was room for; all is looked at anew. */
+static void tell_missed(struct manager *manager, const char *what) {
+    manager->counters.overruns++;
+    if (manager->missed)
+        return;
+    manager->missed = true;
+    ng_notifier_say(manager->notifier, NG_ALERT_SIGHT_LOST, NG_LOW, MISSED_KEY, false,
+                    "notifications of %s came faster than they were read: all is looked at anew",
+                    what);
+}
+
+static void tell_regained(struct manager *manager) {
+    if (!manager->missed)
+        return;
+    manager->missed = false;
+    ng_notifier_say(manager->notifier, NG_ALERT_SIGHT_REGAINED, NG_LOW, MISSED_KEY, true,
+                    "all has been looked at since notifications were missed");
+}
+
+/* Of iptables-legacy and of ipsets nobody is told when they change. */
+static uint64_t next_look_us(const struct ng_view *view) {
+    const struct ng_world *world = view->world;
+    const uint64_t least_us = world->n_xt_tables || world->ipsets.len_bytes ? SLOWLY_US : SELDOM_US;
+    const uint64_t sparing_us = view->duration_us * SPARING;
+    return sparing_us > least_us ? sparing_us : least_us;
+}
+
 static void on_refreshed(struct ng_view *view, const struct ng_error *error, void *context) {
     struct manager *manager = context;
     if (!view) {
         fault(&manager->refresh_error, error);
-    } else if (view->law != manager->law) { /* a policy that was in force when it began */
+        ng_notifier_sight(manager->notifier, HOST_SIGHT, error->message);
+    } else if (view->law != manager->law || /* a policy that was in force when it began */
+               ng_view_is_behind(view, manager->view)) {
         ng_view_free(view);
         want(manager, 0);
     } else if (!accept_reload(manager, view)) {
@@ -347,13 +455,18 @@ static void on_refreshed(struct ng_view *view, const struct ng_error *error, voi
         want(manager, 0);
     } else {
         over(&manager->refresh_error);
+        ng_notifier_sight(manager->notifier, HOST_SIGHT, NULL);
         view->engines_told = view->engines_told && manager->all_asked;
         manager->refresh_s = view->world->time_s;
         manager->refresh_us = view->duration_us;
-        enforce(manager, view);
+        manager->counters.refreshes++;
+        (void)enforce(manager, view);
         warn(manager, view->world);
         keep_view(manager, view);
         end_reload(manager);
+        notify(manager, view);
+        tell_regained(manager);
+        want(manager, next_look_us(view));
     }
     tell(manager);
 }
@@ -369,13 +482,16 @@ static void set_poll(struct manager *manager, uint64_t within_us) {
 static void on_connected(void *context) {
     struct engine *engine = context;
     engine->connected = true;
+    engine->missed = true;
     ng_log("engine %s: followed", engine->endpoint);
+    ng_notifier_sight(engine->manager->notifier, engine->endpoint, NULL);
     want(engine->manager, SOON_US);
 }
 
 static void on_changed(const struct ng_docker_event *event, void *context) {
     struct engine *engine = context;
     (void)event;
+    engine->manager->counters.engine_events++;
     want(engine->manager, SOON_US);
     set_poll(engine->manager, POLL_SOON_US);
 }
@@ -386,6 +502,8 @@ static void on_lost(int code, const struct ng_error *why, void *context) {
     engine->connected = false;
     engine->why = *why;
     ng_log("engine %s: away, what it has open stays open: %s", engine->endpoint, why->message);
+    if (engine->missed)
+        ng_notifier_sight(engine->manager->notifier, engine->endpoint, why->message);
     tell(engine->manager);
 }
 
@@ -401,6 +519,7 @@ static int follow(struct manager *manager, const char *endpoint, struct ng_error
     const struct ng_docker_listener listener = {on_connected, on_changed, on_lost, engine};
     engine->manager = manager;
     engine->endpoint = endpoint;
+    engine->missed = manager->options->n_endpoints != 0;
     int r = ng_docker_connections_new(&engine->connections);
     if (r < 0)
         return ng_error_set(error, r, endpoint, "out of memory");
@@ -421,13 +540,41 @@ static int follow_engines(struct manager *manager, struct ng_error *error) {
 /* -- what changes otherwise ------------------------------------------------------------ */
 
 /* Our table at once, and as it was: nothing has to be looked at for that. */
-static void on_nft_changed(bool watched, void *context) {
+static void repair(struct manager *manager, const struct ng_nft_change *change) {
+    const size_t count = enforce(manager, manager->view);
+    if (count && enforces(manager))
+        ng_notifier_say(manager->notifier, NG_ALERT_GUARD_REPAIRED, NG_HIGH, NULL, false,
+                        "%s (process %u) changed the guard or took it away: put back, %zu %s",
+                        change->program[0] ? change->program : "somebody", change->pid, count,
+                        count == 1 ? "change" : "changes");
+}
+
+/* A few rules are judged at once, and the whole is looked at later all the same. */
+static void on_nft_changed(const struct ng_nft_change *change, void *context) {
     struct manager *manager = context;
-    if (watched && manager->view->law == manager->law) {
-        enforce(manager, manager->view);
-        tell(manager);
+    struct ng_error error = {0};
+    manager->counters.nft_changes++;
+    if (change->missed)
+        tell_missed(manager, "nf_tables");
+    if (change->watched && manager->view->law == manager->law)
+        repair(manager, change);
+    ng_notifier_changed(manager->notifier, manager->view->result, change);
+    tell(manager);
+    if (manager->view->law != manager->law || ng_view_follow(manager->view, change, &error) < 0) {
+        want(manager, LATER_US);
+        return;
     }
-    want(manager, LATER_US);
+    notify(manager, manager->view);
+    ng_refresh_want_in(manager->refresh, LATER_US);
+}
+
+/* Interfaces, addresses and routes. */
+static void on_links_changed(bool overrun, void *context) {
+    struct manager *manager = context;
+    manager->counters.link_changes++;
+    if (overrun)
+        tell_missed(manager, "links and routes");
+    want(manager, SOON_US);
 }
 
 static void on_knock_came(void *context) {
@@ -435,13 +582,27 @@ static void on_knock_came(void *context) {
 }
 
 static void on_knocked(const struct ng_knock *knock, void *context) {
-    char source[NG_ADDR_TEXT], destination[NG_ADDR_TEXT];
-    const struct manager *manager = context;
+    struct manager *manager = context;
+    char source[NG_ADDR_TEXT], destination[NG_ADDR_TEXT], port[8], count[16], message[512];
     const char *container = manager->view ? ng_knock_container(knock, manager->view->result) : NULL;
-    ng_log("rule %s: kept %s out of %s%s%s port %u/%s, at least %u times in %d s", knock->rule,
-           ng_addr_text(knock->source, source), container ? container : "", container ? ", " : "",
-           ng_addr_text(knock->destination, destination), knock->port, ng_proto_text(knock->proto),
-           knock->count, NG_KNOCKS_SPAN_S);
+    ng_addr_text(knock->source, source);
+    ng_addr_text(knock->destination, destination);
+    snprintf(port, sizeof(port), "%u", knock->port);
+    snprintf(count, sizeof(count), "%u", knock->count);
+    snprintf(message, sizeof(message),
+             "rule %s: kept %s out of %s%s%s port %s/%s, at least %s times in %d s", knock->rule,
+             source, container ? container : "", container ? ", " : "", destination, port,
+             ng_proto_text(knock->proto), count, NG_KNOCKS_SPAN_S);
+    struct ng_alert alert = {
+        .kind = NG_ALERT_KNOCKS, .severity = NG_LOW, .time_s = now_s(), .message = message};
+    ng_alert_add(&alert, "NETGUARD_RULE", knock->rule);
+    ng_alert_add(&alert, "NETGUARD_SOURCE", source);
+    ng_alert_add(&alert, "NETGUARD_DESTINATION", destination);
+    ng_alert_add(&alert, "NETGUARD_PORT", port);
+    ng_alert_add(&alert, "NETGUARD_PROTO", ng_proto_text(knock->proto));
+    ng_alert_add(&alert, "NETGUARD_COUNT", count);
+    ng_alert_add(&alert, "CONTAINER_NAME", container);
+    ng_notifier_send(manager->notifier, &alert);
 }
 
 static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
@@ -455,8 +616,10 @@ static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
         fault(&manager->poll_error, &error);
     else
         over(&manager->poll_error);
-    if (digest != manager->digest)
+    if (digest != manager->digest) {
+        manager->counters.polls++;
         want(manager, SOON_US);
+    }
     manager->digest = digest;
     set_poll(manager, 2 * manager->poll_us);
     return 0;
@@ -540,6 +703,8 @@ static int prepare_loop(struct manager *manager) {
     if (r >= 0)
         r = add_timer(manager, CLOCK_REALTIME, on_until, &manager->until_timer);
     if (r >= 0)
+        r = add_timer(manager, CLOCK_MONOTONIC, on_engines_timer, &manager->engines_timer);
+    if (r >= 0)
         r = add_timer(manager, CLOCK_MONOTONIC, on_poll, &manager->poll);
     if (r >= 0)
         set_poll(manager, POLL_SOON_US);
@@ -551,6 +716,7 @@ static int prepare_loop(struct manager *manager) {
 /* What is known without any engine, in force before one is connected to. */
 static int install_first(struct manager *manager, struct ng_error *error) {
     const struct ng_observe_options alone = {.without_engines = true};
+    size_t count = 0;
     manager->view = ng_view_new(manager->law);
     if (!manager->view)
         return ng_error_set(error, -ENOMEM, "", "out of memory");
@@ -561,8 +727,8 @@ static int install_first(struct manager *manager, struct ng_error *error) {
     manager->refresh_us = manager->view->duration_us;
     warn(manager, manager->view->world);
     if (enforces(manager))
-        return install(manager, manager->view, error);
-    enforce(manager, manager->view);
+        return install(manager, manager->view, &count, error);
+    (void)enforce(manager, manager->view);
     return 0;
 }
 
@@ -577,6 +743,11 @@ static int watch_rules(struct manager *manager, struct ng_error *error) {
     return ng_nft_events_new(manager->loop, &listener, &manager->nft, error);
 }
 
+static int watch_links(struct manager *manager, struct ng_error *error) {
+    const struct ng_link_listener listener = {on_links_changed, manager};
+    return ng_link_events_new(manager->loop, &listener, &manager->links, error);
+}
+
 /* Who knocks is good to know, and no more. */
 static void listen_to_knocks(struct manager *manager) {
     const struct ng_knocks_listener listener = {on_knock_came, on_knocked, manager};
@@ -587,14 +758,22 @@ static void listen_to_knocks(struct manager *manager) {
 
 static int begin(struct manager *manager, struct ng_error *error) {
     const struct ng_refresh_listener listener = {on_begins, on_refreshed, manager};
+    const struct ng_notifier_listener notified = {on_due, manager};
+    manager->started_s = now_s();
+    manager->started_us = now_us();
     int r = prepare_loop(manager);
     if (r < 0)
         return ng_error_set(error, r, "loop", "cannot be prepared: %s", strerror(-r));
-    r = ng_refresh_new(manager->loop, &listener, &manager->refresh, error);
+    r = ng_notifier_new(manager->loop, manager->law, manager->options->foreground, &notified,
+                        &manager->notifier, error);
+    if (r == 0)
+        r = ng_refresh_new(manager->loop, &listener, &manager->refresh, error);
     if (r == 0)
         r = ng_keeper_open(&manager->keeper, error);
     if (r == 0)
         r = watch_rules(manager, error);
+    if (r == 0)
+        r = watch_links(manager, error);
     if (r == 0)
         r = follow_engines(manager, error);
     if (r == 0)
@@ -603,6 +782,8 @@ static int begin(struct manager *manager, struct ng_error *error) {
         return r;
     listen_to_knocks(manager);
     set_until(manager);
+    (void)sd_event_source_set_time_relative(manager->engines_timer, ENGINES_US);
+    (void)sd_event_source_set_enabled(manager->engines_timer, SD_EVENT_ONESHOT);
     write_state(manager);
     ng_log("mode %s, policy %s", enforces(manager) ? "enforce" : "monitor",
            manager->law->files->summary ? manager->law->files->summary : "built in");
@@ -617,8 +798,10 @@ static void end(struct manager *manager) {
         ng_docker_connections_free(manager->engines[i].connections);
     }
     ng_knocks_free(manager->knocks);
+    ng_link_events_free(manager->links);
     ng_nft_events_free(manager->nft);
     ng_keeper_clear(&manager->keeper);
+    ng_notifier_free(manager->notifier);
     if (manager->told != manager->view)
         ng_view_free(manager->told);
     ng_view_free(manager->view);

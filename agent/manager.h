@@ -11,6 +11,8 @@ struct ng_manager_options {
     const char *policy;           /* as ng_policy_files_read() */
     const char *const *endpoints; /* of the engines; their texts have to outlive it */
     size_t n_endpoints;           /* 0: where an engine usually listens */
+    bool foreground;              /* by hand: every alert is a line on stderr, too */
+    const char *metrics_file;     /* NULL: none; has to outlive it */
 };
 
 /* Returns when it is told to end (SIGTERM, SIGINT): the guard stays in force. `law` is what it

@@ -72,13 +72,22 @@ static void set_timer(struct ng_refresh *refresh) {
     (void)sd_event_source_set_enabled(refresh->timer, SD_EVENT_ONESHOT);
 }
 
-void ng_refresh_want(struct ng_refresh *refresh, uint64_t apart_us) {
-    const uint64_t due_us = refresh->begun_us + apart_us;
+static void want_at(struct ng_refresh *refresh, uint64_t due_us) {
     if (refresh->wanted && refresh->due_us <= due_us)
         return;
     refresh->wanted = true;
     refresh->due_us = due_us;
     set_timer(refresh);
+}
+
+void ng_refresh_want(struct ng_refresh *refresh, uint64_t apart_us) {
+    want_at(refresh, refresh->begun_us + apart_us);
+}
+
+void ng_refresh_want_in(struct ng_refresh *refresh, uint64_t in_us) {
+    uint64_t now_us = 0;
+    (void)sd_event_now(refresh->loop, CLOCK_MONOTONIC, &now_us);
+    want_at(refresh, now_us + in_us);
 }
 
 static int on_timer(sd_event_source *source, uint64_t time_us, void *context) {
@@ -121,6 +130,9 @@ static int prepare(struct ng_refresh *refresh) {
         return -errno;
     int r = sd_event_add_io(refresh->loop, &refresh->source, refresh->ended_fd, EPOLLIN, on_ended,
                             refresh);
+    /* A change that was told of before it ended is followed first: then both know of it. */
+    if (r >= 0)
+        r = sd_event_source_set_priority(refresh->source, SD_EVENT_PRIORITY_NORMAL + 1);
     if (r >= 0)
         r = sd_event_add_time(refresh->loop, &refresh->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
                               on_timer, refresh);

@@ -26,5 +26,7 @@ void ng_refresh_free(struct ng_refresh *refresh);
 
 /* What changes from here on is seen. At once, but `apart_us` after the last one began. */
 void ng_refresh_want(struct ng_refresh *refresh, uint64_t apart_us);
+/* The same, `in_us` from now. */
+void ng_refresh_want_in(struct ng_refresh *refresh, uint64_t in_us);
 
 #endif

@@ -6,9 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/observe/ruleset_change.h"
 #include "agent/observe/ruleset_decode.h"
 
 #define SOURCE "refresh"
+
+/* What each change leaves behind is freed with the view. */
+enum { FOLLOWED_MAX = 16 };
 
 /* -- policies -------------------------------------------------------------------------- */
 
@@ -64,6 +68,7 @@ int ng_view_conclude(struct ng_view *view, const struct ng_guard_options *option
     int r = ng_judge(view->world, view->ruleset, view->law->policy, &view->result, error);
     if (r < 0)
         return r;
+    view->generation = view->world->nft.generation;
     view->arena = ng_arena_new();
     r = view->arena ? ng_guard_make(view->result, options, view->arena, &view->guard) : -ENOMEM;
     return r < 0 ? ng_error_set(error, r, SOURCE, "out of memory") : 0;
@@ -86,6 +91,37 @@ int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
     view->engines_told = have_told(view->world, where);
     view->duration_us = now_us() - begin_us;
     return 0;
+}
+
+int ng_view_follow(struct ng_view *view, const struct ng_nft_change *change,
+                   struct ng_error *error) {
+    const uint64_t begin_us = now_us();
+    struct ng_ruleset_change next;
+    if (view->world->nft.read && !change->missed &&
+        (int32_t)(change->generation - view->generation) <= 0)
+        return 0; /* it was seen */
+    if (!view->world->nft.read || change->watched || !change->rules ||
+        view->generation + change->n_transactions != change->generation ||
+        view->n_followed == FOLLOWED_MAX)
+        return -EAGAIN;
+    int r =
+        ng_ruleset_change(view->world, view->ruleset, change->rules, change->rules_bytes, &next);
+    if (r < 0)
+        return r == -EAGAIN ? r : ng_error_set(error, r, SOURCE, "out of memory");
+    r = ng_judge_again(view->result, next.ruleset, next.changed, next.n_changed, &view->result,
+                       error);
+    if (r < 0)
+        return r;
+    view->ruleset = next.ruleset;
+    view->generation = change->generation;
+    view->n_followed++;
+    view->duration_us = now_us() - begin_us;
+    return 0;
+}
+
+bool ng_view_is_behind(const struct ng_view *view, const struct ng_view *other) {
+    return other->n_followed && view->world->nft.read &&
+           (int32_t)(view->generation - other->generation) < 0;
 }
 
 struct ng_view *ng_view_new(struct ng_law *law) {

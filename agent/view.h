@@ -4,6 +4,7 @@
 
 /* A policy, what was seen of this host, and the guard that follows from both. */
 
+#include "agent/observe/nft_events.h"
 #include "agent/observe/observe.h"
 #include "agent/policy_files.h"
 #include "netguard/guard.h"
@@ -27,6 +28,9 @@ struct ng_view {
     struct ng_world *world;
     struct ng_ruleset *ruleset;
     struct ng_result *result;
+    uint32_t
+        generation; /* of the nf_tables ruleset that was judged, and by how many changes it is */
+    unsigned n_followed; /* younger than the dump in `world` */
     struct ng_guard guard;
     bool engines_told; /* every engine that was asked has told of all its containers */
     uint64_t duration_us;
@@ -40,6 +44,13 @@ int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
 /* Of a world and ruleset that are in the view already, the judgement and the guard. */
 int ng_view_conclude(struct ng_view *view, const struct ng_guard_options *options,
                      struct ng_error *error) _must_check_;
+/* Judges a change of others' rules, and nothing else anew, in a fraction of the time; the guard
+ * does not depend on it. Ruleset and result of before live on until the view is freed. -EAGAIN: it
+ * takes another look. */
+int ng_view_follow(struct ng_view *view, const struct ng_nft_change *change,
+                   struct ng_error *error) _must_check_;
+/* Has the other one followed a change that had not happened when this one looked? */
+bool ng_view_is_behind(const struct ng_view *view, const struct ng_view *other);
 /* Was enough seen for a guard? Of a listener that was not seen it is not known that it is this
  * machine's own: what would close too much for want of knowledge is not to be installed. */
 bool ng_view_suffices(const struct ng_view *view);

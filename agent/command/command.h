@@ -35,6 +35,8 @@ enum ng_option { /* bits: which options a command takes, beside --help and --ver
                  NG_OPTION_CONFIRM = 1 << 13,
                  NG_OPTION_DRY_RUN = 1 << 14,
                  NG_OPTION_FORCE = 1 << 15,
+                 NG_OPTION_METRICS_FILE = 1 << 16,
+                 NG_OPTION_FOREGROUND = 1 << 17,
 };
 
 enum ng_format {
@@ -54,7 +56,7 @@ enum {
 
 /* Strings are those of the command line, NULL where not given. */
 struct ng_options {
-    const char *policy, *snapshot, *output, *interface;
+    const char *policy, *snapshot, *output, *interface, *metrics_file;
     const char *docker[NG_ENGINES_MAX];
     size_t n_docker;
     const char *operand;
@@ -63,7 +65,7 @@ struct ng_options {
     enum ng_severity fail_on;
     enum ng_color color;
     unsigned for_s; /* 0: not given */
-    bool confirm, dry_run, force;
+    bool confirm, dry_run, force, foreground;
     bool verbose, help, version;
 };
 

@@ -181,6 +181,18 @@ static const struct spec {
      .name = "force",
      .help = "also if it blocks the connection this command comes by",
      .field = offsetof(struct ng_options, force)},
+    {.bit = NG_OPTION_FOREGROUND,
+     .name = "foreground",
+     .help = "every alert is a line on stderr, also where that goes to the\n"
+             "journal, which has it anyhow; netguard never goes to the\n"
+             "background by itself",
+     .field = offsetof(struct ng_options, foreground)},
+    {.bit = NG_OPTION_METRICS_FILE,
+     .name = "metrics-file",
+     .argument = "FILE",
+     .help = "also write what status tells there, for Prometheus: a file\n"
+             "*.prom for the textfile collector of node_exporter",
+     .field = offsetof(struct ng_options, metrics_file)},
     {.bit = NG_OPTION_OUTPUT,
      .name = "output",
      .argument = "FILE",

@@ -2,11 +2,7 @@
 #include "agent/observe/unannounced.h"
 
 #include <errno.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
-#include <string.h>
 
-#include "agent/observe/netlink.h"
 #include "agent/observe/sockets.h"
 
 #define SOURCE "poll"
@@ -63,55 +59,11 @@ static int add_sockets(const struct ng_guard *guard, uint16_t client_lo, uint16_
     return r;
 }
 
-static int add_link(const struct nlmsghdr *message, void *context) {
-    const struct ifinfomsg *body = mnl_nlmsg_get_payload(message);
-    const struct nlattr *attrs[IFLA_LINKINFO + 1], *info[IFLA_INFO_KIND + 1] = {0};
-    uint64_t *digest = context;
-    if (message->nlmsg_type != RTM_NEWLINK)
-        return 0;
-    int r = ng_attributes_of(message, sizeof(*body), attrs, IFLA_LINKINFO);
-    if (r == 0 && attrs[IFLA_LINKINFO])
-        r = ng_attributes_in(attrs[IFLA_LINKINFO], info, IFLA_INFO_KIND);
-    if (r < 0)
-        return r;
-    const char *name = ng_attribute_text(attrs[IFLA_IFNAME]);
-    const char *kind = ng_attribute_text(info[IFLA_INFO_KIND]);
-    const uint32_t master = ng_attribute_u32(attrs[IFLA_MASTER], 0);
-    const bool bridge = kind && strcmp(kind, "bridge") == 0;
-    if (!bridge && !master) /* which container's interface it is says its listing */
-        return 0;
-    uint64_t link = hash(start, &body->ifi_index, sizeof(body->ifi_index));
-    link = hash(link, &master, sizeof(master));
-    *digest += hash(link, name ? name : "", name ? strlen(name) : 0);
-    return 0;
-}
-
-static int dump_links(void *context, struct ng_error *error) {
-    _cleanup_(ng_netlink_closep) struct ng_netlink *netlink = NULL;
-    uint64_t *links = context;
-    union {
-        struct nlmsghdr message;
-        uint8_t room[128];
-    } request;
-    *links = 0;
-    int r = ng_netlink_open(NETLINK_ROUTE, SOURCE, &netlink, error);
-    if (r < 0)
-        return r;
-    mnl_nlmsg_put_header(&request);
-    request.message.nlmsg_type = RTM_GETLINK;
-    mnl_nlmsg_put_extra_header(&request.message, sizeof(struct ifinfomsg));
-    mnl_attr_put_u32(&request.message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    return ng_netlink_dump(netlink, &request.message, "links", add_link, links, error);
-}
-
 int ng_unannounced_digest(const struct ng_guard *guard, uint16_t client_lo, uint16_t client_hi,
                           uint64_t *ret_digest, struct ng_error *error) {
-    uint64_t sockets = 0, links = 0;
-    int r = add_sockets(guard, client_lo, client_hi, &sockets, error);
+    uint64_t digest = 0;
+    int r = add_sockets(guard, client_lo, client_hi, &digest, error);
     if (r == 0)
-        r = ng_netlink_settle(dump_links, &links, SOURCE, "links", error);
-    if (r < 0)
-        return r;
-    *ret_digest = hash(sockets, &links, sizeof(links));
-    return 0;
+        *ret_digest = digest;
+    return r;
 }

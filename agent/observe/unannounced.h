@@ -3,8 +3,7 @@
 #define NETGUARD_OBSERVE_UNANNOUNCED_H
 
 /* What matters to the guard and no event tells of: which sockets of this network namespace take
- * packets from outside, and which bridges there are with what on them. Cheap enough to be looked at
- * every other second. */
+ * packets from outside. Cheap enough to be looked at every other second. */
 
 #include "netguard/guard.h"
 

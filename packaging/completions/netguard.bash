@@ -18,7 +18,7 @@ _netguard() {
 		return
 	fi
 	case "$previous" in
-	--policy | --snapshot | --output)
+	--policy | --snapshot | --output | --metrics-file)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
@@ -54,8 +54,8 @@ _netguard() {
 			choices='--policy --docker --for --confirm --dry-run --force --help --version'
 			;;
 		remove) choices='--help --version' ;;
-		run) choices='--policy --docker --help --version' ;;
-		status) choices='--format --help --version' ;;
+		run) choices='--policy --docker --foreground --metrics-file --help --version' ;;
+		status) choices='--format --fail-on --help --version' ;;
 		esac
 		;;
 	esac

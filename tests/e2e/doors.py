@@ -419,7 +419,8 @@ class Daemon(Guard):
             self.child = subprocess.Popen(
                 ["nsenter", f"--net={self.engine.host}", NETGUARD, "run", "--policy", self.file,
                  "--docker", f"unix://{self.engine.socket}"], stderr=log,
-                env={**os.environ, "RUNTIME_DIRECTORY": str(self.folder)})  # fmt: skip
+                env={**os.environ, "RUNTIME_DIRECTORY": str(self.folder),
+                     "STATE_DIRECTORY": str(self.folder)})  # fmt: skip
         try:
             until(lambda: self.followed() > count, "the engine is followed")
         except BaseException:

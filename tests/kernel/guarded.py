@@ -106,7 +106,7 @@ class Host:
 
     def environment(self, **more):
         env = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
-        return env | {"RUNTIME_DIRECTORY": self.folder} | more
+        return env | dict.fromkeys(("RUNTIME_DIRECTORY", "STATE_DIRECTORY"), self.folder) | more
 
     def start(self, before=()):
         """Returns once it is ready; nobody keeps its socket."""

@@ -159,10 +159,10 @@ class Systemd:
 
 
 @contextlib.contextmanager
-def fake_engine(world):
+def fake_engine(world, *more):
     """Tells of a container web-0, which publishes port 20000."""
     endpoint = f"unix://{world.folder}/engine.sock"
-    with subprocess.Popen([FAKE_ENGINE, endpoint], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([FAKE_ENGINE, endpoint, *more], stdout=subprocess.PIPE, text=True) as child:
         try:
             same(child.stdout.readline(), endpoint + "\n", "endpoint")
             yield endpoint
@@ -171,12 +171,13 @@ def fake_engine(world):
 
 
 class Daemon:
-    def __init__(self, world, binary=NETGUARD, restored=False, engine=None, **more):
+    def __init__(self, world, binary=NETGUARD, restored=False, engine=None, options=(), **more):
         env = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
         env |= {"NOTIFY_SOCKET": world.systemd.path, "RUNTIME_DIRECTORY": world.folder,
-                "FDSTORE": "1", **more}  # fmt: skip
+                "STATE_DIRECTORY": world.folder, "FDSTORE": "1", **more}  # fmt: skip
         command = inside("host", binary, "run", "--policy", world.policy, "--docker",
-                         engine or f"unix://{world.folder}/none.sock")  # fmt: skip
+                         engine or f"unix://{world.folder}/none.sock",
+                         "--metrics-file", world.metrics, *options)  # fmt: skip
         if restored:
             env |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "guard"}
             command = ["bash", "-c", f'exec 3<&{world.systemd.kept}; export LISTEN_PID=$$; '
@@ -233,6 +234,7 @@ class World:
     def __init__(self, folder):
         self.folder = folder
         self.policy = f"{folder}/policy.yaml"
+        self.metrics = f"{folder}/netguard.prom"
         self.systemd = Systemd(folder)
         self.write()
 
@@ -246,9 +248,19 @@ class World:
         return done.returncode, done.stdout, done.stderr
 
     def status(self):
+        """As it is told, with the exit status that belongs to it."""
         status, out, error = self.netguard("status", "--format", "json")
-        same(status, 0, f"status of status ({error})")
-        return json.loads(out)
+        assert out, error
+        state = json.loads(out)
+        fault = (not state["complete"] or state["guard"]["error"]
+                 or state["policy"]["reload_error"])  # fmt: skip
+        same(status, 1 if state["summary"]["open"] else 3 if fault else 0, f"status ({out})")
+        return state
+
+    def metric(self, name):
+        with open(self.metrics, encoding="utf-8") as file:
+            (line,) = [line for line in file if line.startswith(f"netguard_{name} ")]
+        return line.split()[1]
 
     def reset(self):
         self.systemd.drop()
@@ -285,6 +297,7 @@ def others_cannot_take_it_away(world):
         same((state["schema"], state["pid"]), ("netguard.status/1", daemon.pid), "status")
         same([state["guard"][key] for key in ("installed", "hold", "persist", "kept_by_systemd")],
              [True, "own", True, True], "guard")  # fmt: skip
+        same(world.metric("guard_in_force"), "1", "metric")
         nft("flush", "ruleset")
         same(tables(), ["table inet netguard"], "tables after a flush")
         apply = ["apply", "--policy", world.policy]
@@ -423,6 +436,7 @@ def reloads(world):
         said = world.systemd.await_word("READY")
         assert "enfarce" in said["STATUS"] or "policy.yaml:2:7" in said["STATUS"], said
         until(lambda: world.status()["policy"]["reload_error"], "status tells of it")
+        until(lambda: world.metric("policy_reload_failed") == "1", "metrics tell of it")
         assert "9000" in ports(), ports()
         assert "not reloaded" in daemon.text(), daemon.text()
         world.write()
@@ -478,6 +492,21 @@ def lets_own_listeners_be(world):
             took = until(lambda: reaches(6379, 0.1), "it is reachable", 3)
             print(f"# reachable after {took:.2f} s")
             assert took < 2.5, took
+
+
+def repeats_no_alert_where_the_journal_has_it(world):
+    """To a daemon whose stderr is the journal's, alerts are lines of it only if it is asked to."""
+    with open(f"{world.folder}/log", "a", encoding="utf-8") as log:
+        status = os.fstat(log.fileno())
+    stream = f"{status.st_dev}:{status.st_ino}"
+    for options, journal_stream, lines in (
+            ((), stream, 0), ((), f"{status.st_dev}:1", 1), (["--foreground"], stream, 1)):  # fmt: skip
+        with Daemon(world, options=options, JOURNAL_STREAM=journal_stream) as daemon:
+            os.kill(daemon.pid, signal.SIGHUP)
+            world.systemd.await_word("RELOADING")
+            world.systemd.await_word("READY")
+            same(daemon.text().count("reloaded: policy"), lines, f"lines with {options}")
+        world.systemd.drop()
 
 
 def follows_the_mode(world):
@@ -553,6 +582,22 @@ default"""))
             until(lambda line=line: line in daemon.text(), line)
         same(daemon.text().count("rule no-stores: kept"), 3, "lines about it")
         assert daemon.text().count("rule 7.odd-id_x: kept") <= 100, daemon.text()
+
+
+def keeps_up_with_events(world):
+    """10,000 a second of an engine, after one of 10 MB, and it does what it is told all the same."""
+    with fake_engine(world, "--events", "10000") as engine, Daemon(world, engine=engine) as daemon:
+        until(lambda: "followed" in daemon.text(), "the engine is followed")
+        cpu_s, rss_kib = daemon.cost()
+        time.sleep(FLOOD_S)
+        os.kill(daemon.pid, signal.SIGHUP)
+        took_s = until(lambda: world.systemd.hear().get("READY") == "1", "it reads the policy")
+        cpu_s, rss_kib = (now - then for now, then in zip(daemon.cost(), (cpu_s, rss_kib)))
+        seen = world.status()["counters"]
+        print(f"# {seen['engine_events']} events, {seen['refreshes']} refreshes, {cpu_s:.2f} s of "
+              f"CPU, {rss_kib} KiB, reload {took_s:.2f} s")
+        assert seen["engine_events"] > 5000 * FLOOD_S * 0.8 and took_s < 2, (seen, took_s)
+        assert "away" not in daemon.text() and rss_kib < 16384, (daemon.text(), rss_kib)
 
 
 def flood(ports, seconds):
@@ -634,9 +679,10 @@ def judges_anew_what_an_engine_told(world):
 TESTS = [a_bad_policy_touches_nothing, in_force_before_it_is_ready, others_cannot_take_it_away,
          status_says_how_it_is_held, killed_and_kept_by_systemd, killed_and_left_behind,
          taken_over_from_apply, stays_when_it_is_told_to_end, put_back_on_an_old_kernel, reloads,
-         keeps_who_is_logged_in, lets_own_listeners_be, follows_the_mode,
-         leaves_a_table_of_others_alone, feeds_the_watchdog, tells_who_knocks,
-         does_without_knocks, ends_an_exception, judges_anew_what_an_engine_told]  # fmt: skip
+         repeats_no_alert_where_the_journal_has_it, keeps_who_is_logged_in, lets_own_listeners_be,
+         follows_the_mode, leaves_a_table_of_others_alone, feeds_the_watchdog, tells_who_knocks,
+         keeps_up_with_events, does_without_knocks, ends_an_exception,
+         judges_anew_what_an_engine_told]  # fmt: skip
 
 
 def build(stack):
