@@ -15,6 +15,11 @@ static const struct ng_command check = {
     .options = NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT |
                NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
 };
+static const struct ng_command run = {
+    .name = "run",
+    .help = "Guards.",
+    .options = NG_OPTION_POLICY | NG_OPTION_FOREGROUND | NG_OPTION_METRICS_FILE,
+};
 static const struct ng_command snapshot = {
     .name = "snapshot",
     .help = "Records.",
@@ -94,6 +99,11 @@ static void test_every_option(void **state) {
     options = parsed(&snapshot, "snapshot --docker tcp://192.0.2.1:2375 --output w.json");
     assert_string_equal(options.docker[0], "tcp://192.0.2.1:2375");
     assert_string_equal(options.output, "w.json");
+
+    options = parsed(&run, "run --metrics-file netguard.prom");
+    assert_string_equal(options.metrics_file, "netguard.prom");
+    assert_false(options.foreground);
+    assert_true(parsed(&run, "run --foreground").foreground);
 }
 
 static void test_several_engines(void **state) {
@@ -159,6 +169,8 @@ static void test_wrong_options(void **state) {
     assert_refused(&check, "check --zzz", "check", "unknown option \"--zzz\"");
     assert_refused(&check, "check --policy", "check", "--policy needs a value");
     assert_refused(&check, "check --verbose=1", "check", "--verbose takes no value");
+    assert_refused(&check, "check --foreground", "check", "unknown option \"--foreground\"");
+    assert_refused(&run, "run --foreground=yes", "run", "--foreground takes no value");
     assert_refused(&check, "check -v", "check",
                    "there are no one-letter options, but \"-v\" was found");
     assert_refused(&check, "check redis", "check", "unexpected argument \"redis\"");
