@@ -22,6 +22,7 @@
 #include "agent/observe/docker_events.h"
 #include "agent/observe/link_events.h"
 #include "agent/observe/nft_events.h"
+#include "agent/observe/ruleset_change.h"
 #include "agent/observe/unannounced.h"
 #include "agent/prediction.h"
 #include "agent/refresh.h"
@@ -40,6 +41,9 @@ enum {
     SLOWLY_US = 10 * 1000 * 1000,
     SELDOM_US = 300 * 1000 * 1000,
     SPARING = 100,
+    /* And when an engine that is there did not tell of everything: soon, then ever more rarely. */
+    RETRY_US = 1000 * 1000,
+    MOST_US = 30 * 1000 * 1000,
 };
 
 /* What alerts are about that are no finding. */
@@ -86,6 +90,8 @@ struct manager {
     const char *asked[ENGINES_MAX]; /* by the refresh that runs: endpoints, */
     struct ng_docker_connections *connections[ENGINES_MAX];
     bool all_asked;       /* of all engines */
+    uint64_t retry_us;    /* after which they were asked again; 0: they had told */
+    bool reload_refused;  /* the last one */
     struct ng_view *view; /* the last */
     struct ng_view *told; /* the last in which all engines have told; NULL: none yet */
     bool other_law;       /* than it began with */
@@ -323,6 +329,7 @@ static int on_until(sd_event_source *source, uint64_t time_us, void *context) {
 /* What a repair puts back, and what engines that are away have told. */
 static void keep_view(struct manager *manager, struct ng_view *view) {
     struct ng_view *before = manager->view, *told = manager->told;
+    ng_ruleset_forget_rules(view->world);
     manager->view = view;
     if (view->engines_told)
         manager->told = view;
@@ -330,6 +337,8 @@ static void keep_view(struct manager *manager, struct ng_view *view) {
         ng_view_free(told);
     if (before != manager->told)
         ng_view_free(before);
+    else
+        ng_view_forget_judgement(before);
 }
 
 /* Whom to tell is the policy's, too. */
@@ -345,14 +354,17 @@ static void end_reload(struct manager *manager) {
         return;
     ng_law_unref(TAKE_PTR(manager->law_before));
     follow_law(manager);
-    ng_notifier_say(manager->notifier, NG_ALERT_RELOADED, NG_INFO, POLICY_KEY, true,
+    ng_notifier_say(manager->notifier, NG_ALERT_RELOADED,
+                    manager->reload_refused ? NG_HIGH : NG_INFO, POLICY_KEY, true,
                     "policy: read again, mode %s", enforces(manager) ? "enforce" : "monitor");
+    manager->reload_refused = false;
     (void)sd_notify(0, "READY=1\nSTATUS=the policy was read again and is in force");
 }
 
 static void refuse_reload(struct manager *manager, const struct ng_error *why) {
     over(&manager->policy_error);
     manager->policy_error = *why;
+    manager->reload_refused = true;
     ng_notifier_say(manager->notifier, NG_ALERT_RELOAD_FAILED, NG_HIGH, POLICY_KEY, false,
                     "policy: not reloaded, the old one stays: %s", why->message);
     (void)sd_notifyf(0, "READY=1\nSTATUS=the policy was not reloaded, the old one stays: %s",
@@ -404,8 +416,7 @@ static void notify(struct manager *manager, const struct ng_view *view) {
 
 static void on_due(void *context) {
     struct manager *manager = context;
-    notify(manager, manager->view);
-    tell(manager);
+    want(manager, 0);
 }
 
 static int on_engines_timer(sd_event_source *source, uint64_t time_us, void *context) {
@@ -434,8 +445,16 @@ static void tell_regained(struct manager *manager) {
 }
 
 /* Of iptables-legacy and of ipsets nobody is told when they change. */
-static uint64_t next_look_us(const struct ng_view *view) {
+static uint64_t next_look_us(struct manager *manager, const struct ng_view *view) {
     const struct ng_world *world = view->world;
+    if (view->engines_asked && !view->engines_told) {
+        const uint64_t retry_us = 2 * manager->retry_us;
+        manager->retry_us = retry_us < RETRY_US  ? RETRY_US
+                            : retry_us < MOST_US ? retry_us
+                                                 : MOST_US;
+        return view->duration_us + manager->retry_us;
+    }
+    manager->retry_us = 0;
     const uint64_t least_us = world->n_xt_tables || world->ipsets.len_bytes ? SLOWLY_US : SELDOM_US;
     const uint64_t sparing_us = view->duration_us * SPARING;
     return sparing_us > least_us ? sparing_us : least_us;
@@ -456,7 +475,9 @@ static void on_refreshed(struct ng_view *view, const struct ng_error *error, voi
     } else {
         over(&manager->refresh_error);
         ng_notifier_sight(manager->notifier, HOST_SIGHT, NULL);
+        view->engines_asked = manager->all_asked;
         view->engines_told = view->engines_told && manager->all_asked;
+        manager->other_law = manager->other_law || manager->law_before;
         manager->refresh_s = view->world->time_s;
         manager->refresh_us = view->duration_us;
         manager->counters.refreshes++;
@@ -466,7 +487,7 @@ static void on_refreshed(struct ng_view *view, const struct ng_error *error, voi
         end_reload(manager);
         notify(manager, view);
         tell_regained(manager);
-        want(manager, next_look_us(view));
+        want(manager, next_look_us(manager, view));
     }
     tell(manager);
 }
@@ -556,7 +577,9 @@ static void on_nft_changed(const struct ng_nft_change *change, void *context) {
     manager->counters.nft_changes++;
     if (change->missed)
         tell_missed(manager, "nf_tables");
-    if (change->watched && manager->view->law == manager->law)
+    /* While another policy waits to be put in force, the guard is that of the one before. */
+    if (change->watched && (manager->view->law == manager->law ||
+                            (manager->view->law->policy->mode == NG_ENFORCE && enforces(manager))))
         repair(manager, change);
     ng_notifier_changed(manager->notifier, manager->view->result, change);
     tell(manager);
@@ -647,7 +670,6 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         else
             manager->law_before = manager->law;
         manager->law = law;
-        manager->other_law = true;
         set_until(manager);
         want(manager, 0);
     }
@@ -792,6 +814,7 @@ static int begin(struct manager *manager, struct ng_error *error) {
 }
 
 static void end(struct manager *manager) {
+    ng_notifier_free(manager->notifier); /* first: a refresh may wait for an engine that hangs */
     ng_refresh_free(manager->refresh);
     for (size_t i = 0; i < manager->n_engines; i++) {
         ng_docker_events_free(manager->engines[i].events);
@@ -801,7 +824,6 @@ static void end(struct manager *manager) {
     ng_link_events_free(manager->links);
     ng_nft_events_free(manager->nft);
     ng_keeper_clear(&manager->keeper);
-    ng_notifier_free(manager->notifier);
     if (manager->told != manager->view)
         ng_view_free(manager->told);
     ng_view_free(manager->view);

@@ -59,6 +59,7 @@ struct ng_notifier {
     struct ng_records_writer *writer;
     struct ng_error fault; /* of the writer, as it was told of */
     uint64_t due_us;       /* when life has to be looked at again; UINT64_MAX: never */
+    bool awaited;          /* a look that was asked for */
 
     struct changes changes;
 
@@ -129,8 +130,8 @@ static uint64_t at_rest_us(const struct changes *changes) {
 /* The next time that anything is due: of the life, of what has been lost for a while, or of what
  * has come to rest. */
 static void set_timer(struct ng_notifier *notifier) {
-    uint64_t due_us = notifier->due_us;
-    if (notifier->changes.arena && at_rest_us(&notifier->changes) < due_us)
+    uint64_t due_us = notifier->awaited ? UINT64_MAX : notifier->due_us;
+    if (notifier->changes.arena && !notifier->awaited && at_rest_us(&notifier->changes) < due_us)
         due_us = at_rest_us(&notifier->changes);
     for (size_t i = 0; i < notifier->n_sights; i++) {
         const struct sight *sight = &notifier->sights[i];
@@ -171,7 +172,8 @@ static void say_sight(struct ng_notifier *notifier, struct sight *sight) {
 /* NULL: no room for another. */
 static struct sight *sight_of(struct ng_notifier *notifier, const char *what, bool is_gap) {
     for (size_t i = 0; i < notifier->n_sights; i++)
-        if (notifier->sights[i].is_gap == is_gap && strcmp(notifier->sights[i].what, what) == 0)
+        if (notifier->sights[i].is_gap == is_gap &&
+            strncmp(notifier->sights[i].what, what, sizeof(notifier->sights[i].what) - 1) == 0)
             return &notifier->sights[i];
     if (notifier->n_sights == SIGHTS)
         return NULL;
@@ -216,15 +218,22 @@ static const char *gap_of(const struct ng_result *result, const char *source) {
     return NULL;
 }
 
-/* An engine that is away is followed, and tells of that itself. */
-static void look_at_gaps(struct ng_notifier *notifier, const struct ng_result *result) {
+static bool is_of_engines(const char *source) {
+    return strcmp(source, NG_GAP_ENGINE) == 0 || strcmp(source, "docker") == 0;
+}
+
+/* An engine that is away was not asked, which is told of as its own sight; whether it answers is
+ * known when it is there again. */
+static void look_at_gaps(struct ng_notifier *notifier, const struct ng_view *view) {
+    const struct ng_result *result = view->result;
     for (size_t i = 0; i < notifier->n_sights; i++) {
         const struct sight *sight = &notifier->sights[i];
-        if (sight->is_gap && !gap_of(result, sight->what))
+        if (sight->is_gap && !gap_of(result, sight->what) &&
+            (view->engines_told || !is_of_engines(sight->what)))
             set_sight(notifier, sight->what, true, NULL);
     }
     for (size_t i = 0; i < result->n_gaps; i++)
-        if (strcmp(result->gaps[i].source, NG_GAP_ENGINE) != 0)
+        if (view->engines_asked || !is_of_engines(result->gaps[i].source))
             set_sight(notifier, result->gaps[i].source, true,
                       gap_of(result, result->gaps[i].source));
 }
@@ -263,7 +272,7 @@ void ng_notifier_changed(struct ng_notifier *notifier, const struct ng_result *b
             return;
         }
     }
-    changes->last_us = now;
+    changes->last_us = now + (change->missed ? seconds(NG_FIREWALL_MISSED_S) : 0);
     changes->generation = change->generation;
     add_author(changes, change);
     set_timer(notifier);
@@ -347,11 +356,12 @@ static bool has_changed(const struct ng_life *before, const struct ng_life *now,
 
 static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    const bool host_seen = ng_view_suffices(view) && !ng_blindness(view->world);
     const struct ng_life_options options = {
         .now_s = (int64_t)time(NULL),
         .repeat_s = notifier->law->policy->alerts.repeat_s,
-        .host_seen = ng_view_suffices(view),
-        .containers_seen = ng_view_suffices(view) && view->engines_told,
+        .host_seen = host_seen,
+        .containers_seen = host_seen && view->engines_told,
     };
     struct ng_life now;
     struct ng_news *news;
@@ -381,7 +391,8 @@ static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
 void ng_notifier_look(struct ng_notifier *notifier, const struct ng_view *view) {
     if (advance(notifier, view) < 0)
         ng_log(SOURCE ": out of memory: findings are looked at again with the next change");
-    look_at_gaps(notifier, view->result);
+    notifier->awaited = false;
+    look_at_gaps(notifier, view);
     tell_lost(notifier);
     struct changes *changes = &notifier->changes;
     if (changes->arena && now_us() >= at_rest_us(changes)) {
@@ -393,13 +404,21 @@ void ng_notifier_look(struct ng_notifier *notifier, const struct ng_view *view) 
     set_timer(notifier);
 }
 
+static bool is_due(const struct ng_notifier *notifier) {
+    const uint64_t now = now_us();
+    return now >= notifier->due_us ||
+           (notifier->changes.arena && now >= at_rest_us(&notifier->changes));
+}
+
 static int on_timer(sd_event_source *source, uint64_t time_us, void *context) {
     struct ng_notifier *notifier = context;
     (void)source, (void)time_us;
-    notifier->due_us = UINT64_MAX;
     tell_lost(notifier);
+    if (is_due(notifier)) {
+        notifier->awaited = true;
+        notifier->listener.due(notifier->listener.context);
+    }
     set_timer(notifier);
-    notifier->listener.due(notifier->listener.context);
     return 0;
 }
 
@@ -455,12 +474,27 @@ static bool log_is_journal(void) {
            fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
+static bool is_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool are_equal(const struct ng_alerts *a, const struct ng_alerts *b) {
+    return a->journal == b->journal && is_text(a->syslog_address, b->syslog_address) &&
+           a->syslog_facility == b->syslog_facility && is_text(a->webhook_url, b->webhook_url) &&
+           is_text(a->webhook_token_file, b->webhook_token_file) &&
+           a->webhook_format == b->webhook_format && a->min_severity == b->min_severity &&
+           a->repeat_s == b->repeat_s;
+}
+
+/* One that tells the same goes on, with what waits in it. */
 int ng_notifier_follow(struct ng_notifier *notifier, struct ng_law *law, struct ng_error *error) {
     const struct ng_alerter_options options = {
         .alerts = &law->policy->alerts,
         .lines = notifier->lines || !law->policy->alerts.journal || !log_is_journal(),
     };
     struct ng_alerter *alerter;
+    if (notifier->alerter && are_equal(&notifier->law->policy->alerts, &law->policy->alerts))
+        return 0;
     int r = ng_alerter_new(notifier->loop, &options, &alerter, error);
     if (r < 0)
         return r;

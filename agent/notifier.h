@@ -13,11 +13,12 @@ enum {
     NG_SIGHT_LOST_S = 5, /* an engine that is restarted is mostly away for less */
     /* Rules of others have come to rest when none changed for so long, */
     NG_FIREWALL_REST_S = 2,
-    NG_FIREWALL_LONGEST_S = 30, /* or at the latest then */
+    NG_FIREWALL_LONGEST_S = 30, /* or at the latest then; */
+    NG_FIREWALL_MISSED_S = 10,  /* and what was not told of has to be looked at first */
 };
 
 struct ng_notifier_listener {
-    void (*due)(void *context); /* ng_notifier_look() with the last view again */
+    void (*due)(void *context); /* another look is wanted: what is gone may be back */
     void *context;
 };
 

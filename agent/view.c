@@ -131,13 +131,18 @@ struct ng_view *ng_view_new(struct ng_law *law) {
     return view;
 }
 
+void ng_view_forget_judgement(struct ng_view *view) {
+    view->guard = (struct ng_guard){0};
+    ng_result_free(TAKE_PTR(view->result));
+    ng_ruleset_free(TAKE_PTR(view->ruleset));
+    ng_arena_free(TAKE_PTR(view->arena));
+}
+
 void ng_view_free(struct ng_view *view) {
     if (!view)
         return;
-    ng_result_free(view->result);
-    ng_ruleset_free(view->ruleset);
+    ng_view_forget_judgement(view);
     ng_world_free(view->world);
-    ng_arena_free(view->arena);
     ng_law_unref(view->law);
     free(view);
 }

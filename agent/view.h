@@ -32,7 +32,8 @@ struct ng_view {
         generation; /* of the nf_tables ruleset that was judged, and by how many changes it is */
     unsigned n_followed; /* younger than the dump in `world` */
     struct ng_guard guard;
-    bool engines_told; /* every engine that was asked has told of all its containers */
+    bool engines_asked; /* all that are followed, for none is away */
+    bool engines_told;  /* every engine that was asked has told of all its containers */
     uint64_t duration_us;
 };
 
@@ -54,6 +55,8 @@ bool ng_view_is_behind(const struct ng_view *view, const struct ng_view *other);
 /* Was enough seen for a guard? Of a listener that was not seen it is not known that it is this
  * machine's own: what would close too much for want of knowledge is not to be installed. */
 bool ng_view_suffices(const struct ng_view *view);
+/* Gives back all but the world. */
+void ng_view_forget_judgement(struct ng_view *view);
 void ng_view_free(struct ng_view *view);
 void ng_view_freep(struct ng_view **view);
 

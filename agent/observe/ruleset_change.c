@@ -267,3 +267,16 @@ int ng_ruleset_change(const struct ng_world *world, const struct ng_ruleset *bef
         r = apply(&edit, &decoder, messages);
     return r < 0 ? r : hand_over(before, &edit, &decoder, ret_change);
 }
+
+/* Where there is no memory for the rest, all of it stays. */
+void ng_ruleset_forget_rules(struct ng_world *world) {
+    struct ng_nft_dump *dump = &world->nft;
+    const size_t rest = rest_of(dump);
+    uint8_t *bytes = rest && rest < dump->len_bytes ? ng_arena_alloc(world->arena, rest, 1) : NULL;
+    if (!bytes)
+        return;
+    memcpy(bytes, dump->bytes, rest);
+    ng_arena_release(world->arena, dump->bytes);
+    dump->bytes = bytes;
+    dump->len_bytes = rest;
+}

@@ -20,5 +20,8 @@ struct ng_ruleset_change {
 int ng_ruleset_change(const struct ng_world *world, const struct ng_ruleset *before,
                       const uint8_t *messages, size_t len_bytes,
                       struct ng_ruleset_change *ret_change) _must_check_;
+/* Once the world has been decoded: gives back the rules of its dump, the most of it by far, of
+ * which changes need nothing. */
+void ng_ruleset_forget_rules(struct ng_world *world);
 
 #endif

@@ -80,6 +80,8 @@ size_t ng_arena_used(const struct ng_arena *arena);
 /* Memory of malloc's that is given back with the pieces: 0, or -ENOMEM and it stays the
  * caller's. */
 int ng_arena_adopt(struct ng_arena *arena, void *memory) _must_check_;
+/* Gives it back now; nothing where the arena has not adopted it. */
+void ng_arena_release(struct ng_arena *arena, const void *memory);
 
 /* NULL when memory is out or count * size overflows. count == 0 gives a valid pointer. */
 void *ng_arena_alloc(struct ng_arena *arena, size_t count, size_t size_bytes) _must_check_;

@@ -153,6 +153,9 @@ struct ng_result {
     const struct judgement *judgement; /* how it was come to, for ng_judge_again() */
 };
 
+/* judge.c: why nothing can be decided at all, NULL: it can. */
+const char *ng_blindness(const struct ng_world *world);
+
 const char *ng_kind_text(enum ng_kind kind);
 const char *ng_role_text(enum ng_role role); /* "docker-api" …; NULL of NG_ROLE_NONE */
 const char *ng_path_text(enum ng_path one_bit);

@@ -149,6 +149,15 @@ int ng_arena_adopt(struct ng_arena *arena, void *memory) {
     return 0;
 }
 
+void ng_arena_release(struct ng_arena *arena, const void *memory) {
+    for (struct adopted *one = arena->adopted; one; one = one->next)
+        if (one->memory == memory) {
+            free(one->memory);
+            one->memory = NULL;
+            return;
+        }
+}
+
 char *ng_arena_strndup(struct ng_arena *arena, const char *s, size_t len_bytes) {
     size_t len = strnlen(s, len_bytes);
     char *copy = ng_arena_alloc(arena, len + 1, 1);

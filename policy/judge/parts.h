@@ -211,9 +211,6 @@ int ng_routable_sources(const struct ng_world *world, const struct ng_link *link
                         struct ng_arena *arena, const struct ng_addrset sources[static 2],
                         struct ng_addrset ret_routable[static 2]) _must_check_;
 
-/* judge.c: why nothing can be decided at all, NULL: it can. */
-const char *ng_blindness(const struct ng_world *world);
-
 /* backends.c: which of the kernel's packet filters judge IP packets: "nf_tables",
  * "iptables-legacy". */
 int ng_find_backends(struct ng_arena *arena, const struct ng_ruleset *ruleset,

@@ -171,6 +171,11 @@ static void test_adopted(void **state) {
         assert_int_equal(ng_arena_adopt(*state, memory), 0);
         memset(memory, 1, 100);
         assert_int_equal(ng_arena_adopt(*state, NULL), 0);
+        memory = malloc(100);
+        assert_non_null(memory);
+        assert_int_equal(ng_arena_adopt(*state, memory), 0);
+        ng_arena_release(*state, memory);
+        ng_arena_release(*state, *state);
         if (round == 0)
             ng_arena_reset(*state);
     }

@@ -44,17 +44,25 @@ static void gone(struct made *made, uint64_t handle) {
     end(made, message);
 }
 
-/* "1 2 3", or "left": after `messages`, with that many rules before. */
+/* "1 2 3", or "left": after `messages`, with that many rules before, which are forgotten once they
+ * have been decoded. */
 static const char *follow(uint64_t count, const struct made *messages) {
     static char text[256];
     struct made dump = {.len = 0};
     struct ng_ruleset_change change;
     struct ng_error error;
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     _cleanup_(ng_ruleset_freep) struct ng_ruleset *before = NULL;
     put_rules(&dump, count);
-    const struct ng_world world = {
-        .nft = {.bytes = (const uint8_t *)dump.bytes, .len_bytes = dump.len, .read = true}};
+    uint8_t *bytes = malloc(dump.len);
+    assert_true(arena && bytes);
+    memcpy(bytes, dump.bytes, dump.len);
+    assert_int_equal(ng_arena_adopt(arena, bytes), 0);
+    struct ng_world world = {.arena = arena,
+                             .nft = {.bytes = bytes, .len_bytes = dump.len, .read = true}};
     assert_int_equal(ng_ruleset_decode(&world, &before, &error), 0);
+    ng_ruleset_forget_rules(&world);
+    assert_true(world.nft.len_bytes < dump.len || count == 0);
     int r =
         ng_ruleset_change(&world, before, (const uint8_t *)messages->bytes, messages->len, &change);
     assert_int_equal(before->n_rules, count);
