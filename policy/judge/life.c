@@ -250,8 +250,33 @@ static bool may_be_as_before(const struct advance *advance, const struct ng_reco
 
 /* A port that may be a container's, whose engine has not told of it or has forgotten it a moment
  * ago: when that has come to rest it is known whose it is. */
-static bool is_unidentified(const struct advance *advance, const struct part *parts, size_t count) {
-    return worst_of(advance, parts, count)->exposure->unidentified;
+static bool is_unidentified(const struct ng_finding *finding) {
+    return finding->exposure->unidentified;
+}
+
+/* A container's own address is told of only where its port is not published. While an engine takes
+ * a container down or makes it anew, the port is not for a moment. */
+static bool stands_in(const struct advance *advance, const struct ng_finding *finding) {
+    const struct ng_exposure *exposure = finding->exposure;
+    if (exposure->kind != NG_KIND_DIRECT)
+        return false;
+    for (size_t i = 0; i < advance->before->n_records; i++) {
+        const struct ng_record *gone = &advance->before->records[i];
+        if (!advance->seen[i] && gone->container_name &&
+            strcmp(gone->container_name, exposure->container->name) == 0 &&
+            gone->container_port == exposure->container_port && gone->proto == exposure->proto &&
+            strcmp(gone->rule, finding->rule) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Found, and perhaps not for long: told of if it stays. */
+static bool is_waited_for(const struct advance *advance, const struct part *parts, size_t count,
+                          const struct ng_record *record) {
+    const struct ng_finding *finding = worst_of(advance, parts, count);
+    return (is_unidentified(finding) || stands_in(advance, finding)) &&
+           advance->options->now_s - record->since_s < NG_LIFE_GONE_S;
 }
 
 static void take_thing(struct advance *advance, const struct part *parts, size_t count) {
@@ -279,8 +304,7 @@ static void take_thing(struct advance *advance, const struct part *parts, size_t
                    before->verdict != record->verdict || before->severity != record->severity);
     bool repeats = record->state == NG_OPEN && options->repeat_s;
     const bool untold = !before || !before->told_s;
-    if (untold && is_unidentified(advance, parts, count) &&
-        options->now_s - record->since_s < NG_LIFE_GONE_S) {
+    if (untold && is_waited_for(advance, parts, count, record)) {
         look_again_at(advance, record->since_s + NG_LIFE_GONE_S);
         return;
     }
@@ -332,25 +356,6 @@ static int prepare(struct advance *advance) {
     return advance->records && advance->news && advance->seen ? 0 : -ENOMEM;
 }
 
-/* A container's own address is told of only where its port is not published. While an engine takes
- * a container down or makes it anew, the port is not for a moment; so that is waited for until what
- * was published is gone for good. */
-static bool stands_in(const struct advance *advance, const struct part *part) {
-    const struct ng_finding *finding = &advance->result->findings[part->at];
-    const struct ng_exposure *exposure = finding->exposure;
-    if (exposure->kind != NG_KIND_DIRECT || record_before(advance, part->thing))
-        return false;
-    for (size_t i = 0; i < advance->before->n_records; i++) {
-        const struct ng_record *gone = &advance->before->records[i];
-        if (!advance->seen[i] && gone->container_name &&
-            strcmp(gone->container_name, exposure->container->name) == 0 &&
-            gone->container_port == exposure->container_port && gone->proto == exposure->proto &&
-            strcmp(gone->rule, finding->rule) == 0 && !is_gone_for_good(advance, gone))
-            return true;
-    }
-    return false;
-}
-
 static int take_findings(struct advance *advance) {
     const size_t n = advance->result->n_findings;
     struct part *parts = ng_arena_alloc(advance->arena, n, sizeof(*parts));
@@ -370,8 +375,7 @@ static int take_findings(struct advance *advance) {
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && strcmp(parts[end].thing, parts[i].thing) == 0;)
             end++;
-        if (!stands_in(advance, &parts[i]))
-            take_thing(advance, parts + i, end - i);
+        take_thing(advance, parts + i, end - i);
     }
     return 0;
 }

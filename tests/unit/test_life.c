@@ -132,8 +132,21 @@ static void test_what_is_published_is_waited_for(void **state) {
     assert_int_equal(story.life.n_records, 1);
     /* Gone for good it stands in no longer. */
     (void)look_at(&story, 1004, direct);
-    assert_string_equal(look_at(&story, 1014, direct), "opened redis:6379 since 1014\n"
+    assert_string_equal(look_at(&story, 1014, direct), "opened redis:6379 since 1004\n"
                                                        "resolved redis:6379 since 1000\n");
+    assert_string_equal(look_at(&story, 1015, direct), "");
+    /* So it does for no longer where nobody knows whether that is gone. */
+    (void)look_at(&story, 1100, nothing);
+    (void)look_at(&story, 1110, published);
+    story.options.containers_seen = false;
+    assert_string_equal(look_at(&story, 1111, direct), "");
+    assert_string_equal(look_at(&story, 1120, direct), "");
+    assert_string_equal(look_at(&story, 1121, direct), "opened redis:6379 since 1111\n");
+    story.options.containers_seen = true;
+    (void)look_at(&story, 1130, nothing);
+    (void)look_at(&story, 1140, nothing);
+    assert_int_equal(story.life.n_records, 0);
+    (void)look_at(&story, 1000, direct);
     assert_string_equal(look_at(&story, 1015, direct), "");
     /* One that was told of before stays. */
     look_add(&other, FOUND(.port = 6379));
