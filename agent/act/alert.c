@@ -30,7 +30,7 @@ static const struct {
     [NG_ALERT_SIGHT_LOST] = {"sight-lost", "b3029bb821db42088c10d2645e53108c"},
     [NG_ALERT_SIGHT_REGAINED] = {"sight-regained", "5a080617a1c14f1eafaa8dfed2a85cff"},
     [NG_ALERT_RELOAD_FAILED] = {"reload-failed", "0297083985b845c893c675ad6d2d0952"},
-    [NG_ALERT_RELOADED] = {"reloaded", "02b8a0b48dd2418099cb80c53ddec207"},
+    [NG_ALERT_RELOADED] = {"reload-succeeded", "02b8a0b48dd2418099cb80c53ddec207"},
     [NG_ALERT_FOLDED] = {"folded", "3c09e3f5fbe84b13a2d13efae41b03ca"},
 };
 

@@ -16,6 +16,11 @@
 
 #define SOURCE "alerts"
 
+struct bucket {
+    double tokens;       /* alerts that may be told one by one now, */
+    uint64_t counted_us; /* which is when they were counted; 0: never, and it is full */
+};
+
 struct ng_alerter {
     struct ng_alerter_options options;
     struct ng_journal *journal;
@@ -26,8 +31,7 @@ struct ng_alerter {
     uint64_t counts[NG_ALERT_KINDS];
 
     sd_event *loop;
-    double tokens;      /* alerts that may be told one by one now, */
-    uint64_t tokens_us; /* which is when this was counted */
+    struct bucket buckets[2]; /* of all, and of knocks */
     sd_event_source *timer;
     uint64_t folded[NG_ALERT_KINDS];
     size_t n_folded;
@@ -95,16 +99,21 @@ static void fold(struct ng_alerter *alerter, const struct ng_alert *alert) {
         alerter->folded_severity = alert->severity;
 }
 
-static bool may_tell(struct ng_alerter *alerter) {
+static bool may_tell(struct ng_alerter *alerter, enum ng_alert_kind kind) {
+    const bool knocks = kind == NG_ALERT_KNOCKS;
+    const double most = knocks ? NG_ALERTER_KNOCKS_BURST : NG_ALERTER_BURST;
+    struct bucket *bucket = &alerter->buckets[knocks];
     uint64_t now_us;
     (void)sd_event_now(alerter->loop, CLOCK_MONOTONIC, &now_us);
-    alerter->tokens += (double)(now_us - alerter->tokens_us) / 1e6 * NG_ALERTER_PER_S;
-    alerter->tokens_us = now_us;
-    if (alerter->tokens > NG_ALERTER_BURST)
-        alerter->tokens = NG_ALERTER_BURST;
-    if (alerter->tokens < 1)
+    if (bucket->counted_us)
+        bucket->tokens += (double)(now_us - bucket->counted_us) / 1e6 *
+                          (knocks ? NG_ALERTER_KNOCKS_PER_S : NG_ALERTER_PER_S);
+    if (!bucket->counted_us || bucket->tokens > most)
+        bucket->tokens = most;
+    bucket->counted_us = now_us;
+    if (bucket->tokens < 1)
         return false;
-    alerter->tokens--;
+    bucket->tokens--;
     return true;
 }
 
@@ -112,7 +121,8 @@ void ng_alerter_send(struct ng_alerter *alerter, const struct ng_alert *alert) {
     if (alert->severity < alerter->options.alerts->min_severity)
         return;
     alerter->counts[alert->kind]++;
-    if (may_tell(alerter))
+    /* Who was told that something is open is told that it is not: whatever there is of that. */
+    if ((alert->over && alert->key) || may_tell(alerter, alert->kind))
         tell(alerter, alert);
     else
         fold(alerter, alert);
@@ -197,8 +207,6 @@ int ng_alerter_new(sd_event *loop, const struct ng_alerter_options *options,
         return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
     alerter->options = *options;
     alerter->loop = sd_event_ref(loop);
-    alerter->tokens = NG_ALERTER_BURST;
-    (void)sd_event_now(loop, CLOCK_MONOTONIC, &alerter->tokens_us);
     int r =
         sd_event_add_time_relative(loop, &alerter->timer, CLOCK_MONOTONIC, 0, 0, on_timer, alerter);
     if (r >= 0)

@@ -10,9 +10,12 @@
 #include "agent/act/alert.h"
 
 enum {
-    NG_ALERTER_BURST = 100, /* told at once, where nothing was told of for a while */
-    NG_ALERTER_PER_S = 2,   /* and from then on */
-    NG_ALERTER_FOLD_S = 10, /* over which the rest are summed up */
+    NG_ALERTER_BURST = 200, /* told at once, where nothing was told of for a while */
+    NG_ALERTER_PER_S = 10,  /* and from then on */
+    /* Of who knocks, which strangers bring about, and must not crowd out the rest. */
+    NG_ALERTER_KNOCKS_BURST = 50,
+    NG_ALERTER_KNOCKS_PER_S = 1,
+    NG_ALERTER_FOLD_S = 10, /* over which what is beyond that is summed up */
     NG_ALERTER_SINKS = 3,
 };
 
