@@ -45,6 +45,8 @@ default: allow
 NFNLGRP_NFTABLES, NETLINK_NETFILTER, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 7, 12, 270, 1
 NEWTABLE, DELTABLE = 0xA00, 0xA02
 REPAIRS, FLOOD_S = 20, 2
+# A sanitizer keeps for a while what was freed.
+ROOM_KIB = 1 << 20 if "ASAN_OPTIONS" in os.environ else 8192
 LIBC, CLONE_NEWNET = ctypes.CDLL(None), 0x40000000
 
 
@@ -162,7 +164,8 @@ class Systemd:
 def fake_engine(world, *more):
     """Tells of a container web-0, which publishes port 20000."""
     endpoint = f"unix://{world.folder}/engine.sock"
-    with subprocess.Popen([FAKE_ENGINE, endpoint, *more], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([FAKE_ENGINE, endpoint, *more], stdout=subprocess.PIPE,
+                          text=True) as child:  # fmt: skip
         try:
             same(child.stdout.readline(), endpoint + "\n", "endpoint")
             yield endpoint
@@ -500,12 +503,13 @@ def repeats_no_alert_where_the_journal_has_it(world):
         status = os.fstat(log.fileno())
     stream = f"{status.st_dev}:{status.st_ino}"
     for options, journal_stream, lines in (
-            ((), stream, 0), ((), f"{status.st_dev}:1", 1), (["--foreground"], stream, 1)):  # fmt: skip
+            ([], stream, 0), ([], f"{status.st_dev}:1", 1),
+            (["--foreground"], stream, 1)):  # fmt: skip
         with Daemon(world, options=options, JOURNAL_STREAM=journal_stream) as daemon:
             os.kill(daemon.pid, signal.SIGHUP)
             world.systemd.await_word("RELOADING")
             world.systemd.await_word("READY")
-            same(daemon.text().count("reloaded: policy"), lines, f"lines with {options}")
+            same(daemon.text().count("reload-succeeded: policy"), lines, f"lines with {options}")
         world.systemd.drop()
 
 
@@ -564,7 +568,7 @@ default"""))
         cpu_s, rss_kib = (now - then for now, then in zip(daemon.cost(), (cpu_s, rss_kib)))
         print(f"# {sent / FLOOD_S:.0f} packets/s: {cpu_s:.2f} s of CPU, {rss_kib} KiB, "
               f"reload {took_s:.2f} s")
-        assert cpu_s < 1 and rss_kib < 8192 and took_s < 2, (cpu_s, rss_kib, took_s)
+        assert cpu_s < 1 and rss_kib < ROOM_KIB and took_s < 2, (cpu_s, rss_kib, took_s)
 
         def dropped():
             return {rule["rule"]: rule["packets"] for rule in world.status()["guard"]["dropped"]}
@@ -585,7 +589,7 @@ default"""))
 
 
 def keeps_up_with_events(world):
-    """10,000 a second of an engine, after one of 10 MB, and it does what it is told all the same."""
+    """10,000 a second of an engine, after one of 10 MB, and it does what it is told."""
     with fake_engine(world, "--events", "10000") as engine, Daemon(world, engine=engine) as daemon:
         until(lambda: "followed" in daemon.text(), "the engine is followed")
         cpu_s, rss_kib = daemon.cost()
@@ -597,7 +601,7 @@ def keeps_up_with_events(world):
         print(f"# {seen['engine_events']} events, {seen['refreshes']} refreshes, {cpu_s:.2f} s of "
               f"CPU, {rss_kib} KiB, reload {took_s:.2f} s")
         assert seen["engine_events"] > 5000 * FLOOD_S * 0.8 and took_s < 2, (seen, took_s)
-        assert "away" not in daemon.text() and rss_kib < 16384, (daemon.text(), rss_kib)
+        assert "away" not in daemon.text() and rss_kib < ROOM_KIB, (daemon.text(), rss_kib)
 
 
 def flood(ports, seconds):
