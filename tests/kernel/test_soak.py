@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """test_soak.py [--minutes M] [--seed N]   `netguard run` grows by nothing, whatever goes on
 
-    --minutes   of churn (default: 0.1); six hold 3,500 changes of containers, 500 for each day of a week
+    --minutes   of churn (default: 0.1); six hold 3,500 changes of containers, 500 for each day of
+                a week
     --seed      of the order in which things happen
     NETGUARD    the binary (default: build/netguard)
 
