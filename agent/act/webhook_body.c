@@ -52,7 +52,10 @@ static void put_labels(struct ng_json *json, const struct ng_alert *alert, const
     put_text(json, "severity", ng_severity_text(severity));
     put_text(json, "key", alert->key);
     put_text(json, "rule", ng_alert_field(alert, "NETGUARD_RULE"));
-    put_text(json, "container_name", ng_alert_field(alert, "CONTAINER_NAME"));
+    /* The task of a service is another container each time. */
+    const char *service = ng_alert_field(alert, "NETGUARD_SERVICE");
+    put_text(json, service ? "service" : "container_name",
+             service ? service : ng_alert_field(alert, "CONTAINER_NAME"));
     ng_json_close(json, '}');
 }
 

@@ -91,6 +91,18 @@ static void is_an_alert_of_alertmanager(void **state) {
     json_decref(body);
 }
 
+/* Whose tasks are named anew each time. */
+static void is_known_by_its_service(void **state) {
+    struct ng_alert alert = opened();
+    (void)state;
+    ng_alert_add(&alert, "NETGUARD_SERVICE", "shop_db");
+    json_t *body = body_of(&alert, NG_WEBHOOK_ALERTMANAGER, 3600);
+    const json_t *labels = json_object_get(json_array_get(body, 0), "labels");
+    assert_member(labels, "service", "shop_db");
+    assert_null(json_object_get(labels, "container_name"));
+    json_decref(body);
+}
+
 static void assert_end(struct ng_alert alert, int64_t repeat_s, const char *end) {
     json_t *body = body_of(&alert, NG_WEBHOOK_ALERTMANAGER, repeat_s);
     assert_member(json_array_get(body, 0), "endsAt", end);
@@ -403,6 +415,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_the_alert_itself),
         cmocka_unit_test(is_an_alert_of_alertmanager),
+        cmocka_unit_test(is_known_by_its_service),
         cmocka_unit_test(ends_when_it_does),
         cmocka_unit_test(keeps_its_labels),
         cmocka_unit_test(ends_under_other_severities),
