@@ -246,7 +246,7 @@ static const char *name_of(const struct ng_exposure *exposure) {
                                : "this host";
 }
 
-/* "iptables, nft": a shell's dozen of one program is one. */
+/* "iptables, nft": a script calls one of them dozens of times. */
 static void add_author(struct changes *changes, const struct ng_nft_change *change) {
     const char *program = change->program[0] ? change->program : "somebody";
     char authors[sizeof(changes->authors)];
@@ -285,13 +285,15 @@ static void say_difference(struct ng_notifier *notifier, const struct ng_differe
     char message[MESSAGE_BYTES], pid[16], more[64] = "";
     if (others)
         snprintf(more, sizeof(more), "; and %zu more", others);
-    snprintf(message, sizeof(message),
-             "%s changed the firewall, and with it who gets in: port %u/%s of %s from %s (%s) was "
-             "%s, is %s%s",
-             changes->authors, exposure->host_port ? exposure->host_port : exposure->container_port,
-             ng_proto_text(exposure->proto), name_of(exposure), first->after->zone,
-             first->after->interface, ng_reach_verdict_text(first->before->verdict),
-             ng_reach_verdict_text(first->after->verdict), more);
+    snprintf(
+        message, sizeof(message),
+        "%s (process %u) changed the firewall, and with it who gets in: port %u/%s of %s from %s "
+        "(%s) was %s, is %s%s",
+        changes->authors, changes->pid,
+        exposure->host_port ? exposure->host_port : exposure->container_port,
+        ng_proto_text(exposure->proto), name_of(exposure), first->after->zone,
+        first->after->interface, ng_reach_verdict_text(first->before->verdict),
+        ng_reach_verdict_text(first->after->verdict), more);
     snprintf(pid, sizeof(pid), "%u", changes->pid);
     struct ng_alert alert = {
         .kind = NG_ALERT_REACH_CHANGED,
@@ -396,7 +398,7 @@ void ng_notifier_look(struct ng_notifier *notifier, const struct ng_view *view) 
     tell_lost(notifier);
     struct changes *changes = &notifier->changes;
     if (changes->arena && now_us() >= at_rest_us(changes)) {
-        if ((int32_t)(view->generation - changes->generation) >= 0)
+        if ((int32_t)(view->generation - changes->generation) >= 0 && !ng_blindness(view->world))
             compare(notifier, view->result);
         else /* it has not been looked at yet */
             changes->first_us = changes->last_us = now_us();

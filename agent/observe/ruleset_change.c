@@ -108,7 +108,8 @@ static int join(const struct ng_nft_dump *dump, const uint8_t *messages, size_t 
     uint8_t *bytes = ng_arena_alloc(scratch, rest + len_bytes, 1);
     if (!bytes)
         return -ENOMEM;
-    memcpy(bytes, dump->bytes, rest);
+    if (rest)
+        memcpy(bytes, dump->bytes, rest);
     memcpy(bytes + rest, messages, len_bytes);
     for (size_t at = 0; at < len_bytes;) {
         struct nlmsghdr *message = (struct nlmsghdr *)(void *)(bytes + rest + at);
@@ -228,8 +229,10 @@ static int begin_edit(const struct ng_ruleset *before, const struct decoder *dec
     };
     if (!edit.rules || !edit.chains || !edit.lost)
         return -ENOMEM;
-    memcpy(edit.rules, before->rules, before->n_rules * sizeof(*edit.rules));
-    memcpy(edit.chains, before->chains, before->n_chains * sizeof(*edit.chains));
+    if (before->n_rules)
+        memcpy(edit.rules, before->rules, before->n_rules * sizeof(*edit.rules));
+    if (before->n_chains)
+        memcpy(edit.chains, before->chains, before->n_chains * sizeof(*edit.chains));
     *ret_edit = edit;
     return 0;
 }

@@ -156,7 +156,8 @@ static bool same_chains(const struct traits *a, const struct traits *b) {
 
 static bool same_traits(const struct judgement *a, const struct judgement *b) {
     return same_chains(&a->traits, &b->traits) && a->traits.count == b->traits.count &&
-           memcmp(a->traits.bytes, b->traits.bytes, a->traits.count) == 0 &&
+           (a->traits.count == 0 ||
+            memcmp(a->traits.bytes, b->traits.bytes, a->traits.count) == 0) &&
            a->ufw[0] == b->ufw[0] && a->ufw[1] == b->ufw[1] && a->firewalld == b->firewalld;
 }
 
@@ -308,8 +309,10 @@ static int decide(struct judgement *judgement, const struct judgement *before,
     judgement->trails = ng_arena_alloc(judgement->arena, n, sizeof(*judgement->trails));
     if (!judgement->all || !judgement->trails)
         return -ENOMEM;
-    memcpy(judgement->all, before->all, n * sizeof(*judgement->all));
-    memcpy(judgement->trails, before->trails, n * sizeof(*judgement->trails));
+    if (n) {
+        memcpy(judgement->all, before->all, n * sizeof(*judgement->all));
+        memcpy(judgement->trails, before->trails, n * sizeof(*judgement->trails));
+    }
     for (size_t i = 0; i < n; i++) {
         anew[i] = is_concerned(judgement, i, changed, n_changed);
         asked += anew[i];
