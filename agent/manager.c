@@ -16,6 +16,7 @@
 #include "agent/act/knocks.h"
 #include "agent/act/metrics.h"
 #include "agent/act/state.h"
+#include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/notifier.h"
 #include "agent/observe/docker_client.h"
@@ -103,12 +104,6 @@ struct manager {
     int64_t refresh_s;
     uint64_t refresh_us;
 };
-
-static uint64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static int64_t now_s(void) {
     return (int64_t)time(NULL);
@@ -371,35 +366,10 @@ static void refuse_reload(struct manager *manager, const struct ng_error *why) {
                      why->message);
 }
 
-/* Would it cut off somebody who is logged in, perhaps to reload it? */
-static int check_sessions(const struct ng_view *view, struct ng_error *error) {
-    struct ng_prediction prediction = {0};
-    const struct ng_session *locked_out = NULL;
-    struct ng_session *sessions;
-    char peer[NG_ADDR_TEXT], local[NG_ADDR_TEXT];
-    size_t count;
-    int r = ng_sessions_by_ssh(view->arena, &sessions, &count);
-    if (r == 0 && count)
-        r = ng_prediction_make(view, &prediction, error);
-    if (r == 0 && count)
-        r = ng_prediction_locked_out(&prediction, sessions, count, &locked_out);
-    ng_prediction_clear(&prediction);
-    if (r < 0)
-        return ng_error_set(error, r, "policy", "cannot tell whom it would cut off: %s",
-                            strerror(-r));
-    if (!locked_out)
-        return 0;
-    return ng_error_set(error, -EPERM, "policy",
-                        "it blocks the ssh connection from %s port %u to %s port %u: allow it in "
-                        "the policy, or restart netguard to put it in force all the same",
-                        ng_addr_text(locked_out->peer, peer), locked_out->peer_port,
-                        ng_addr_text(locked_out->local, local), locked_out->local_port);
-}
-
 /* Is the policy that was read put in force? Else the old one is again. */
 static bool accept_reload(struct manager *manager, const struct ng_view *view) {
     struct ng_error error = {0};
-    if (!manager->law_before || !enforces(manager) || check_sessions(view, &error) == 0)
+    if (!manager->law_before || !enforces(manager) || ng_prediction_keeps_ssh(view, &error) == 0)
         return true;
     ng_law_unref(manager->law);
     manager->law = TAKE_PTR(manager->law_before);
@@ -410,7 +380,7 @@ static bool accept_reload(struct manager *manager, const struct ng_view *view) {
 
 /* What containers have open looks like this host's own as long as no engine has told of them. */
 static void notify(struct manager *manager, const struct ng_view *view) {
-    if (manager->told || now_us() - manager->started_us >= ENGINES_US)
+    if (manager->told || ng_now_us() - manager->started_us >= ENGINES_US)
         ng_notifier_look(manager->notifier, view);
 }
 
@@ -606,26 +576,7 @@ static void on_knock_came(void *context) {
 
 static void on_knocked(const struct ng_knock *knock, void *context) {
     struct manager *manager = context;
-    char source[NG_ADDR_TEXT], destination[NG_ADDR_TEXT], port[8], count[16], message[512];
-    const char *container = manager->view ? ng_knock_container(knock, manager->view->result) : NULL;
-    ng_addr_text(knock->source, source);
-    ng_addr_text(knock->destination, destination);
-    snprintf(port, sizeof(port), "%u", knock->port);
-    snprintf(count, sizeof(count), "%u", knock->count);
-    snprintf(message, sizeof(message),
-             "rule %s: kept %s out of %s%s%s port %s/%s, at least %s times in %d s", knock->rule,
-             source, container ? container : "", container ? ", " : "", destination, port,
-             ng_proto_text(knock->proto), count, NG_KNOCKS_SPAN_S);
-    struct ng_alert alert = {
-        .kind = NG_ALERT_KNOCKS, .severity = NG_LOW, .time_s = now_s(), .message = message};
-    ng_alert_add(&alert, "NETGUARD_RULE", knock->rule);
-    ng_alert_add(&alert, "NETGUARD_SOURCE", source);
-    ng_alert_add(&alert, "NETGUARD_DESTINATION", destination);
-    ng_alert_add(&alert, "NETGUARD_PORT", port);
-    ng_alert_add(&alert, "NETGUARD_PROTO", ng_proto_text(knock->proto));
-    ng_alert_add(&alert, "NETGUARD_COUNT", count);
-    ng_alert_add(&alert, "CONTAINER_NAME", container);
-    ng_notifier_send(manager->notifier, &alert);
+    ng_notifier_knock(manager->notifier, knock, manager->view->result);
 }
 
 static int on_poll(sd_event_source *source, uint64_t time_us, void *context) {
@@ -655,7 +606,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
     struct ng_law *law = NULL;
     struct ng_error error = {0};
     (void)source, (void)info;
-    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, ng_now_us());
     if (ng_law_read(manager->options->policy, &law, &error) < 0) {
         struct ng_error where = {0};
         char place[32] = "";
@@ -782,7 +733,7 @@ static int begin(struct manager *manager, struct ng_error *error) {
     const struct ng_refresh_listener listener = {on_begins, on_refreshed, manager};
     const struct ng_notifier_listener notified = {on_due, manager};
     manager->started_s = now_s();
-    manager->started_us = now_us();
+    manager->started_us = ng_now_us();
     int r = prepare_loop(manager);
     if (r < 0)
         return ng_error_set(error, r, "loop", "cannot be prepared: %s", strerror(-r));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/act/records_writer.h"
+#include "agent/clock.h"
 #include "agent/log.h"
 #include "netguard/difference.h"
 
@@ -73,12 +74,6 @@ struct ng_notifier {
     struct ng_state_count counts[NG_ALERT_KINDS];
 };
 
-static uint64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* -- alerts ---------------------------------------------------------------------------- */
 
 static void remember(struct ng_notifier *notifier, const struct ng_alert *alert) {
@@ -108,6 +103,33 @@ void ng_notifier_say(struct ng_notifier *notifier, enum ng_alert_kind kind,
                                    .key = key,
                                    .over = over,
                                });
+}
+
+void ng_notifier_knock(struct ng_notifier *notifier, const struct ng_knock *knock,
+                       const struct ng_result *result) {
+    char source[NG_ADDR_TEXT], destination[NG_ADDR_TEXT], port[8], count[16];
+    char message[MESSAGE_BYTES];
+    const char *container = ng_knock_container(knock, result);
+    ng_addr_text(knock->source, source);
+    ng_addr_text(knock->destination, destination);
+    snprintf(port, sizeof(port), "%u", knock->port);
+    snprintf(count, sizeof(count), "%u", knock->count);
+    snprintf(message, sizeof(message),
+             "rule %s: kept %s out of %s%s%s port %s/%s, at least %s times in %d s", knock->rule,
+             source, container ? container : "", container ? ", " : "", destination, port,
+             ng_proto_text(knock->proto), count, NG_KNOCKS_SPAN_S);
+    struct ng_alert alert = {.kind = NG_ALERT_KNOCKS,
+                             .severity = NG_LOW,
+                             .time_s = (int64_t)time(NULL),
+                             .message = message};
+    ng_alert_add(&alert, "NETGUARD_RULE", knock->rule);
+    ng_alert_add(&alert, "NETGUARD_SOURCE", source);
+    ng_alert_add(&alert, "NETGUARD_DESTINATION", destination);
+    ng_alert_add(&alert, "NETGUARD_PORT", port);
+    ng_alert_add(&alert, "NETGUARD_PROTO", ng_proto_text(knock->proto));
+    ng_alert_add(&alert, "NETGUARD_COUNT", count);
+    ng_alert_add(&alert, "CONTAINER_NAME", container);
+    ng_notifier_send(notifier, &alert);
 }
 
 /* -- sight ----------------------------------------------------------------------------- */
@@ -189,7 +211,7 @@ static void set_sight(struct ng_notifier *notifier, const char *what, bool is_ga
     if (!sight)
         return;
     if (why && !sight->lost)
-        sight->since_us = now_us();
+        sight->since_us = ng_now_us();
     sight->lost = why != NULL;
     if (why)
         snprintf(sight->why, sizeof(sight->why), "%s", why);
@@ -203,7 +225,7 @@ void ng_notifier_sight(struct ng_notifier *notifier, const char *what, const cha
 }
 
 static void tell_lost(struct ng_notifier *notifier) {
-    const uint64_t now = now_us();
+    const uint64_t now = ng_now_us();
     for (size_t i = 0; i < notifier->n_sights; i++) {
         struct sight *sight = &notifier->sights[i];
         if (sight->lost && !sight->told && now - sight->since_us >= seconds(NG_SIGHT_LOST_S))
@@ -264,7 +286,7 @@ static void add_author(struct changes *changes, const struct ng_nft_change *chan
 void ng_notifier_changed(struct ng_notifier *notifier, const struct ng_result *before,
                          const struct ng_nft_change *change) {
     struct changes *changes = &notifier->changes;
-    const uint64_t now = now_us();
+    const uint64_t now = ng_now_us();
     if (!changes->arena) {
         *changes = (struct changes){.arena = ng_arena_new(), .first_us = now};
         if (!changes->arena || ng_difference_keep(before, changes->arena, &changes->before) < 0) {
@@ -359,7 +381,7 @@ static bool has_changed(const struct ng_life *before, const struct ng_life *now,
 static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     const bool host_seen = ng_view_suffices(view) && !ng_blindness(view->world);
-    const struct ng_life_options options = {
+    struct ng_life_options options = {
         .now_s = (int64_t)time(NULL),
         .repeat_s = notifier->law->policy->alerts.repeat_s,
         .host_seen = host_seen,
@@ -383,8 +405,8 @@ static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
     notifier->life = now;
     notifier->due_us = next_s == INT64_MAX ? UINT64_MAX
                        : next_s <= options.now_s
-                           ? now_us()
-                           : now_us() + seconds((uint64_t)(next_s - options.now_s));
+                           ? ng_now_us()
+                           : ng_now_us() + seconds((uint64_t)(next_s - options.now_s));
     if (changed)
         ng_records_writer_put(notifier->writer, &notifier->life);
     return 0;
@@ -397,17 +419,17 @@ void ng_notifier_look(struct ng_notifier *notifier, const struct ng_view *view) 
     look_at_gaps(notifier, view);
     tell_lost(notifier);
     struct changes *changes = &notifier->changes;
-    if (changes->arena && now_us() >= at_rest_us(changes)) {
+    if (changes->arena && ng_now_us() >= at_rest_us(changes)) {
         if ((int32_t)(view->generation - changes->generation) >= 0 && !ng_blindness(view->world))
             compare(notifier, view->result);
         else /* it has not been looked at yet */
-            changes->first_us = changes->last_us = now_us();
+            changes->first_us = changes->last_us = ng_now_us();
     }
     set_timer(notifier);
 }
 
 static bool is_due(const struct ng_notifier *notifier) {
-    const uint64_t now = now_us();
+    const uint64_t now = ng_now_us();
     return now >= notifier->due_us ||
            (notifier->changes.arena && now >= at_rest_us(&notifier->changes));
 }
@@ -446,17 +468,13 @@ static void look_at_writer(struct ng_notifier *notifier) {
 }
 
 void ng_notifier_fill(struct ng_notifier *notifier, struct ng_state *state) {
-    struct ng_alerter_sink sinks[NG_ALERTER_SINKS];
     const uint64_t *counts = ng_alerter_counts(notifier->alerter);
     look_at_writer(notifier);
     state->life = &notifier->life;
     state->life_error = notifier->fault.message[0] ? notifier->fault.message : NULL;
     state->events = notifier->last;
     state->n_events = fill_events(notifier);
-    state->n_sinks = ng_alerter_sinks(notifier->alerter, sinks);
-    for (size_t i = 0; i < state->n_sinks; i++)
-        notifier->sinks[i] =
-            (struct ng_state_sink){sinks[i].name, sinks[i].fault, sinks[i].waiting, sinks[i].lost};
+    state->n_sinks = ng_alerter_sinks(notifier->alerter, notifier->sinks);
     state->sinks = notifier->sinks;
     for (size_t i = 0; i < NG_ALERT_KINDS; i++)
         notifier->counts[i] =

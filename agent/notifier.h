@@ -6,6 +6,7 @@
  * what the daemon itself lives through, alerts, each once. */
 
 #include "agent/act/alerter.h"
+#include "agent/act/knocks.h"
 #include "agent/act/state.h"
 #include "agent/view.h"
 
@@ -45,6 +46,10 @@ void ng_notifier_changed(struct ng_notifier *notifier, const struct ng_result *b
 
 /* Something that tells of the world tells nothing, for which reason, or (NULL) tells again. */
 void ng_notifier_sight(struct ng_notifier *notifier, const char *what, const char *why);
+
+/* `result`: whose door it was. */
+void ng_notifier_knock(struct ng_notifier *notifier, const struct ng_knock *knock,
+                       const struct ng_result *result);
 
 void ng_notifier_send(struct ng_notifier *notifier, const struct ng_alert *alert);
 /* One without fields, of now. */

@@ -89,3 +89,27 @@ int ng_prediction_locked_out(const struct ng_prediction *prediction,
     *ret_session = found;
     return 0;
 }
+
+int ng_prediction_keeps_ssh(const struct ng_view *view, struct ng_error *error) {
+    struct ng_prediction prediction = {0};
+    const struct ng_session *locked_out = NULL;
+    struct ng_session *sessions;
+    char peer[NG_ADDR_TEXT], local[NG_ADDR_TEXT];
+    size_t count;
+    int r = ng_sessions_by_ssh(view->arena, &sessions, &count);
+    if (r == 0 && count)
+        r = ng_prediction_make(view, &prediction, error);
+    if (r == 0 && count)
+        r = ng_prediction_locked_out(&prediction, sessions, count, &locked_out);
+    ng_prediction_clear(&prediction);
+    if (r < 0)
+        return ng_error_set(error, r, "policy", "cannot tell whom it would cut off: %s",
+                            strerror(-r));
+    if (!locked_out)
+        return 0;
+    return ng_error_set(error, -EPERM, "policy",
+                        "it blocks the ssh connection from %s port %u to %s port %u: allow it in "
+                        "the policy, or restart netguard to put it in force all the same",
+                        ng_addr_text(locked_out->peer, peer), locked_out->peer_port,
+                        ng_addr_text(locked_out->local, local), locked_out->local_port);
+}

@@ -24,4 +24,8 @@ int ng_prediction_locked_out(const struct ng_prediction *prediction,
                              const struct ng_session *sessions, size_t count,
                              const struct ng_session **ret_session) _must_check_;
 
+/* Would it cut off nobody who is logged in by ssh, perhaps to put it in force? -EPERM: it would,
+ * and the message says whom; else it cannot be told. */
+int ng_prediction_keeps_ssh(const struct ng_view *view, struct ng_error *error) _must_check_;
+
 #endif

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "agent/clock.h"
 #include "agent/observe/ruleset_change.h"
 #include "agent/observe/ruleset_decode.h"
 
@@ -49,12 +49,6 @@ void ng_law_unrefp(struct ng_law **law) {
 
 /* -- views ----------------------------------------------------------------------------- */
 
-static uint64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static bool have_told(const struct ng_world *world, const struct ng_observe_options *where) {
     for (size_t i = 0; i < world->n_gaps; i++)
         if (strcmp(world->gaps[i].source, "docker") == 0 ||
@@ -80,7 +74,7 @@ bool ng_view_suffices(const struct ng_view *view) {
 
 int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
                  struct ng_error *error) {
-    const uint64_t begin_us = now_us();
+    const uint64_t begin_us = ng_now_us();
     int r = ng_observe(where, &view->world, error);
     if (r == 0)
         r = ng_ruleset_of(view->world, &view->ruleset, error);
@@ -89,13 +83,13 @@ int ng_view_look(struct ng_view *view, const struct ng_observe_options *where,
     if (r < 0)
         return r;
     view->engines_told = have_told(view->world, where);
-    view->duration_us = now_us() - begin_us;
+    view->duration_us = ng_now_us() - begin_us;
     return 0;
 }
 
 int ng_view_follow(struct ng_view *view, const struct ng_nft_change *change,
                    struct ng_error *error) {
-    const uint64_t begin_us = now_us();
+    const uint64_t begin_us = ng_now_us();
     struct ng_ruleset_change next;
     if (view->world->nft.read && !change->missed &&
         (int32_t)(change->generation - view->generation) <= 0)
@@ -115,7 +109,7 @@ int ng_view_follow(struct ng_view *view, const struct ng_nft_change *change,
     view->ruleset = next.ruleset;
     view->generation = change->generation;
     view->n_followed++;
-    view->duration_us = now_us() - begin_us;
+    view->duration_us = ng_now_us() - begin_us;
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/act/webhook_queue.h"
+#include "agent/clock.h"
 
 #define SOURCE "webhook"
 
@@ -65,12 +66,6 @@ static void free_letter(struct letter *letter) {
     free(letter);
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void fail(struct ng_webhook *webhook, const char *format, ...) _printf_(2, 3);
 
 static void fail(struct ng_webhook *webhook, const char *format, ...) {
@@ -96,7 +91,7 @@ static void try_again(struct ng_webhook *webhook, int64_t asked_s) {
     int64_t delay_ms = spread(webhook->delay_ms);
     if (asked_s > 0)
         delay_ms = asked_s < LONGEST_DELAY_MS / 1000 ? asked_s * 1000 : LONGEST_DELAY_MS;
-    webhook->due_ms = now_ms() + delay_ms;
+    webhook->due_ms = ng_now_ms() + delay_ms;
 }
 
 static void go_on(struct ng_webhook *webhook) {
@@ -274,7 +269,7 @@ static void publish(struct ng_webhook *webhook) {
 
 static void turn(struct ng_webhook *webhook) {
     int running, left;
-    if (!webhook->delivers && webhook->queue.count && now_ms() >= webhook->due_ms)
+    if (!webhook->delivers && webhook->queue.count && ng_now_ms() >= webhook->due_ms)
         begin(webhook);
     curl_multi_perform(webhook->multi, &running);
     const CURLMsg *message = curl_multi_info_read(webhook->multi, &left);
@@ -284,7 +279,7 @@ static void turn(struct ng_webhook *webhook) {
 
 /* libcurl has timeouts of its own while something is delivered. */
 static int wait_ms(const struct ng_webhook *webhook) {
-    const int64_t left_ms = webhook->due_ms - now_ms();
+    const int64_t left_ms = webhook->due_ms - ng_now_ms();
     if (webhook->delivers || webhook->queue.count == 0)
         return INT_MAX;
     return left_ms < 0 ? 0 : (int)left_ms;

@@ -130,31 +130,31 @@ void ng_alerter_send(struct ng_alerter *alerter, const struct ng_alert *alert) {
 
 /* -- how it goes ----------------------------------------------------------------------- */
 
-static struct ng_alerter_sink journal_sink(struct ng_alerter *alerter) {
+static struct ng_state_sink journal_sink(struct ng_alerter *alerter) {
     struct ng_journal_state state;
     ng_journal_state(alerter->journal, &state);
     const char *fault = state.waiting > 1 ? "it takes nothing at present"
                         : state.code < 0  ? strerrordesc_np(-state.code)
                                           : NULL;
-    return (struct ng_alerter_sink){"journal", fault, state.waiting, state.lost};
+    return (struct ng_state_sink){"journal", fault, state.waiting, state.lost};
 }
 
-static struct ng_alerter_sink syslog_sink(struct ng_alerter *alerter) {
-    struct ng_alerter_sink sink = {"syslog", ng_syslog_fault(alerter->syslog), 0, 0};
+static struct ng_state_sink syslog_sink(struct ng_alerter *alerter) {
+    struct ng_state_sink sink = {"syslog", ng_syslog_fault(alerter->syslog), 0, 0};
     ng_syslog_counts(alerter->syslog, &sink.waiting, &sink.lost);
     return sink;
 }
 
-static struct ng_alerter_sink webhook_sink(struct ng_alerter *alerter) {
+static struct ng_state_sink webhook_sink(struct ng_alerter *alerter) {
     struct ng_webhook_state state;
     ng_webhook_state(alerter->webhook, &state);
     memcpy(alerter->webhook_fault, state.fault, sizeof(state.fault));
-    return (struct ng_alerter_sink){"webhook", state.fault[0] ? alerter->webhook_fault : NULL,
-                                    state.waiting, state.lost};
+    return (struct ng_state_sink){"webhook", state.fault[0] ? alerter->webhook_fault : NULL,
+                                  state.waiting, state.lost};
 }
 
 size_t ng_alerter_sinks(struct ng_alerter *alerter,
-                        struct ng_alerter_sink ret_sinks[static NG_ALERTER_SINKS]) {
+                        struct ng_state_sink ret_sinks[static NG_ALERTER_SINKS]) {
     size_t n = 0;
     if (alerter->journal)
         ret_sinks[n++] = journal_sink(alerter);

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent/act/alert.h"
+#include "agent/act/state.h"
 
 enum {
     NG_ALERTER_BURST = 200, /* told at once, where nothing was told of for a while */
@@ -24,13 +25,6 @@ struct ng_alerter_options {
     bool lines;                     /* each alert as a line of the log, too */
 };
 
-struct ng_alerter_sink {
-    const char *name;  /* "journal", "syslog", "webhook" */
-    const char *fault; /* why alerts do not get out; NULL: they do. Until the next call */
-    size_t waiting;
-    uint64_t lost;
-};
-
 struct ng_alerter;
 
 int ng_alerter_new(sd_event *loop, const struct ng_alerter_options *options,
@@ -41,8 +35,9 @@ void ng_alerter_freep(struct ng_alerter **alerter);
 /* Those below the policy's least severity are dropped. Never blocks. */
 void ng_alerter_send(struct ng_alerter *alerter, const struct ng_alert *alert);
 
+/* Faults stand until the next call. */
 size_t ng_alerter_sinks(struct ng_alerter *alerter,
-                        struct ng_alerter_sink ret_sinks[static NG_ALERTER_SINKS]);
+                        struct ng_state_sink ret_sinks[static NG_ALERTER_SINKS]);
 /* How many of each kind were told since it began, or folded. */
 const uint64_t *ng_alerter_counts(const struct ng_alerter *alerter);
 

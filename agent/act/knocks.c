@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "agent/observe/attributes.h"
+#include "agent/observe/netlink.h"
 #include "agent/observe/proc.h"
 
 #define SOURCE "knocks"
@@ -226,13 +227,8 @@ static int bind_group(struct ng_knocks *knocks) {
 }
 
 static int open_socket(struct ng_knocks *knocks) {
-    const int room = ROOM_BYTES;
-    knocks->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (!knocks->socket || mnl_socket_bind(knocks->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-        return -errno;
-    (void)setsockopt(mnl_socket_get_fd(knocks->socket), SOL_SOCKET, SO_RCVBUFFORCE, &room,
-                     sizeof(room));
-    return bind_group(knocks);
+    knocks->socket = ng_netlink_listen(NETLINK_NETFILTER, NULL, 0, ROOM_BYTES);
+    return knocks->socket ? bind_group(knocks) : -errno;
 }
 
 /* Who listens to our group; 0: nobody. Lines of: group, netlink port id, … */

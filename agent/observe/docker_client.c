@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/observe/docker_client.h"
 
+#include "agent/clock.h"
 #include "agent/observe/docker_http.h"
 
 #include <errno.h>
@@ -51,12 +52,6 @@ struct ng_docker_connections {
     CURLSH *share;
     struct ng_engine_listener listener;
 };
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* -- the endpoint -------------------------------------------------------------------- */
 
@@ -216,7 +211,7 @@ int ng_docker_client_new(const char *endpoint, const struct ng_docker_limits *li
     if (!client)
         return -ENOMEM;
     client->limits = *limits;
-    client->deadline_ms = now_ms() + limits->timeout_ms;
+    client->deadline_ms = ng_now_ms() + limits->timeout_ms;
     client->endpoint = strdup(endpoint);
     client->multi = curl_multi_init();
     if (!client->endpoint || !client->multi)
@@ -278,7 +273,7 @@ bool ng_docker_client_is_full(const struct ng_docker_client *client) {
 }
 
 void ng_docker_client_hurry(struct ng_docker_client *client, unsigned within_ms) {
-    int64_t deadline_ms = now_ms() + within_ms;
+    int64_t deadline_ms = ng_now_ms() + within_ms;
     if (deadline_ms < client->deadline_ms)
         client->deadline_ms = deadline_ms;
 }
@@ -293,7 +288,7 @@ int ng_docker_client_ask(struct ng_docker_client *client, const char *path, size
         return r;
 
     /* No time left is an answer that comes too late, 0 would be time without end. */
-    int64_t left_ms = client->deadline_ms - now_ms();
+    int64_t left_ms = client->deadline_ms - ng_now_ms();
     snprintf(transfer->path, sizeof(transfer->path), "%s", path);
     transfer->tag = tag;
     transfer->body_len = 0;

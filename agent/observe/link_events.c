@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "agent/observe/attributes.h"
 #include "agent/observe/links.h"
+#include "agent/observe/netlink.h"
 #include "agent/observe/routes.h"
 
 #define SOURCE "links"
@@ -38,18 +38,8 @@ struct ng_link_events {
 
 /* -- what is new ----------------------------------------------------------------------- */
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash(uint64_t so_far, const void *bytes, size_t len_bytes) {
-    const uint8_t *byte = bytes;
-    for (size_t i = 0; i < len_bytes; i++)
-        so_far = (so_far ^ byte[i]) * UINT64_C(0x100000001b3);
-    return so_far;
-}
-
-static const uint64_t start = UINT64_C(0xcbf29ce484222325);
-
 static uint64_t hash_attribute(uint64_t so_far, const struct nlattr *attr) {
-    return attr ? hash(so_far, attr, attr->nla_len) : hash(so_far, "", 1);
+    return attr ? ng_hash(so_far, attr, attr->nla_len) : ng_hash(so_far, "", 1);
 }
 
 static void forget(struct ng_link_events *events) {
@@ -71,11 +61,12 @@ static bool link_is_news(struct ng_link_events *events, const struct nlmsghdr *m
     struct ng_link link;
     if (!arena || ng_links_decode_link(arena, message, &all, &link) != 0)
         return true;
-    uint64_t said = hash(start, link.name, strlen(link.name) + 1);
-    said = hash(said, link.kind, strlen(link.kind));
+    uint64_t said = ng_hash(NG_HASH_START, link.name, strlen(link.name) + 1);
+    said = ng_hash(said, link.kind, strlen(link.kind));
     link.name = link.kind = NULL;
     const uint32_t thing[] = {RTM_NEWLINK, link.index};
-    return is_news(events, hash(start, thing, sizeof(thing)), hash(said, &link, sizeof(link)));
+    return is_news(events, ng_hash(NG_HASH_START, thing, sizeof(thing)),
+                   ng_hash(said, &link, sizeof(link)));
 }
 
 static bool address_is_news(struct ng_link_events *events, const struct nlmsghdr *message) {
@@ -86,7 +77,7 @@ static bool address_is_news(struct ng_link_events *events, const struct nlmsghdr
         return true;
     const uint32_t parts[] = {RTM_NEWADDR, header->ifa_family, header->ifa_prefixlen,
                               header->ifa_index};
-    uint64_t thing = hash(start, parts, sizeof(parts));
+    uint64_t thing = ng_hash(NG_HASH_START, parts, sizeof(parts));
     thing = hash_attribute(thing, attrs[IFA_LOCAL]);
     thing = hash_attribute(thing, attrs[IFA_ADDRESS]);
     /* In use, or not yet. */
@@ -102,14 +93,14 @@ static bool route_is_news(struct ng_link_events *events, const struct nlmsghdr *
         return true;
     const uint32_t parts[] = {RTM_NEWROUTE, header->rtm_family, header->rtm_dst_len,
                               header->rtm_src_len, header->rtm_tos};
-    uint64_t thing = hash(start, parts, sizeof(parts)), said = start;
+    uint64_t thing = ng_hash(NG_HASH_START, parts, sizeof(parts)), said = NG_HASH_START;
     thing = hash_attribute(thing, attrs[RTA_TABLE]);
     thing = hash_attribute(thing, attrs[RTA_DST]);
     thing = hash_attribute(thing, attrs[RTA_SRC]);
     thing = hash_attribute(thing, attrs[RTA_PRIORITY]);
     for (size_t hop = 0; ng_routes_decode_route(message, hop, &route, &nexthop) == 0; hop++) {
         const uint32_t way[] = {route.type, route.scope, route.has_gateway, route.oif, nexthop};
-        said = hash(said, way, sizeof(way));
+        said = ng_hash(said, way, sizeof(way));
     }
     return is_news(events, thing, said);
 }
@@ -190,30 +181,12 @@ static int on_ready(sd_event_source *source, int fd, uint32_t ready, void *conte
     return 0;
 }
 
-static const struct {
-    int group;
-    bool later; /* than the oldest kernels that netguard runs on */
-} groups[] = {
+static const struct ng_netlink_group groups[] = {
     {RTNLGRP_LINK, false},       {RTNLGRP_IPV4_IFADDR, false}, {RTNLGRP_IPV6_IFADDR, false},
     {RTNLGRP_IPV4_ROUTE, false}, {RTNLGRP_IPV6_ROUTE, false},  {RTNLGRP_IPV4_RULE, false},
     {RTNLGRP_IPV6_RULE, false},  {RTNLGRP_IPV4_NETCONF, true}, {RTNLGRP_IPV6_NETCONF, true},
     {RTNLGRP_NEXTHOP, true},
 };
-
-static int open_socket(struct ng_link_events *events) {
-    const int room = ROOM_BYTES;
-    events->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (!events->socket || mnl_socket_bind(events->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-        return -errno;
-    for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-        if (mnl_socket_setsockopt(events->socket, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i].group,
-                                  sizeof(groups[i].group)) < 0 &&
-            !groups[i].later)
-            return -errno;
-    (void)setsockopt(mnl_socket_get_fd(events->socket), SOL_SOCKET, SO_RCVBUFFORCE, &room,
-                     sizeof(room));
-    return 0;
-}
 
 int ng_link_events_new(sd_event *loop, const struct ng_link_listener *listener,
                        struct ng_link_events **ret_events, struct ng_error *error) {
@@ -221,7 +194,8 @@ int ng_link_events_new(sd_event *loop, const struct ng_link_listener *listener,
     if (!events)
         return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
     events->listener = *listener;
-    int r = open_socket(events);
+    events->socket = ng_netlink_listen(NETLINK_ROUTE, groups, ARRAY_SIZE(groups), ROOM_BYTES);
+    int r = events->socket ? 0 : -errno;
     if (r == 0)
         r = sd_event_add_io(loop, &events->source, mnl_socket_get_fd(events->socket), EPOLLIN,
                             on_ready, events);

@@ -358,3 +358,30 @@ int ng_netlink_settle(ng_netlink_attempt *attempt, void *context, const char *so
         return ng_error_set(error, -EAGAIN, source, "%s kept changing while they were read", what);
     return r;
 }
+
+/* -- being told ------------------------------------------------------------------------ */
+
+static int join(struct mnl_socket *socket, const struct ng_netlink_group *groups, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i].number,
+                                  sizeof(groups[i].number)) < 0 &&
+            !groups[i].later)
+            return -1;
+    return 0;
+}
+
+struct mnl_socket *ng_netlink_listen(int bus, const struct ng_netlink_group *groups, size_t count,
+                                     int room_bytes) {
+    struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (!socket)
+        return NULL;
+    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || join(socket, groups, count) < 0) {
+        const int code = errno;
+        mnl_socket_close(socket);
+        errno = code;
+        return NULL;
+    }
+    (void)setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &room_bytes,
+                     sizeof(room_bytes));
+    return socket;
+}

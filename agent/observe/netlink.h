@@ -59,6 +59,19 @@ typedef int ng_netlink_attempt(void *context, struct ng_error *error);
 int ng_netlink_settle(ng_netlink_attempt *attempt, void *context, const char *source,
                       const char *what, struct ng_error *error) _must_check_;
 
+/* -- being told ---------------------------------------------------------------------- */
+
+/* Of a multicast group of the bus; `later`: kernels on which netguard runs may not have it. */
+struct ng_netlink_group {
+    int number;
+    bool later;
+};
+
+/* A socket that does not block and is told of these groups, with room for so many bytes that were
+ * not read yet where that is allowed. NULL and errno: there is none. mnl_socket_close() */
+struct mnl_socket *ng_netlink_listen(int bus, const struct ng_netlink_group *groups, size_t count,
+                                     int room_bytes) _must_check_;
+
 /* -- bytes to messages, without a socket --------------------------------------------- */
 
 /* How far the answer to one question has come. */

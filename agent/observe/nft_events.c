@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "agent/observe/attributes.h"
+#include "agent/observe/netlink.h"
 
 #define SOURCE "nftables"
 
@@ -124,26 +124,16 @@ static int on_ready(sd_event_source *source, int fd, uint32_t ready, void *conte
     return 0;
 }
 
-static int open_socket(struct ng_nft_events *events) {
-    const int group = NFNLGRP_NFTABLES, room = ROOM_BYTES;
-    events->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (!events->socket || mnl_socket_bind(events->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-        mnl_socket_setsockopt(events->socket, NETLINK_ADD_MEMBERSHIP, (void *)&group,
-                              sizeof(group)) < 0)
-        return -errno;
-    (void)setsockopt(mnl_socket_get_fd(events->socket), SOL_SOCKET, SO_RCVBUFFORCE, &room,
-                     sizeof(room));
-    return 0;
-}
-
 int ng_nft_events_new(sd_event *loop, const struct ng_nft_listener *listener,
                       struct ng_nft_events **ret_events, struct ng_error *error) {
+    static const struct ng_netlink_group group = {NFNLGRP_NFTABLES, false};
     _cleanup_(ng_nft_events_freep) struct ng_nft_events *events = calloc(1, sizeof(*events));
     if (!events)
         return ng_error_set(error, -ENOMEM, SOURCE, "out of memory");
     events->listener = *listener;
     begin_change(events);
-    int r = open_socket(events);
+    events->socket = ng_netlink_listen(NETLINK_NETFILTER, &group, 1, ROOM_BYTES);
+    int r = events->socket ? 0 : -errno;
     if (r == 0)
         r = sd_event_add_io(loop, &events->source, mnl_socket_get_fd(events->socket), EPOLLIN,
                             on_ready, events);

@@ -7,17 +7,6 @@
 
 #define SOURCE "poll"
 
-/* FNV-1a, 64 bits. The digest adds up what each thing comes to, so that their order does not
- * matter. */
-static uint64_t hash(uint64_t so_far, const void *bytes, size_t len_bytes) {
-    const uint8_t *byte = bytes;
-    for (size_t i = 0; i < len_bytes; i++)
-        so_far = (so_far ^ byte[i]) * UINT64_C(0x100000001b3);
-    return so_far;
-}
-
-static const uint64_t start = UINT64_C(0xcbf29ce484222325);
-
 static uint64_t hash_socket(const struct ng_socket *socket) {
     const uint64_t parts[] = {
         socket->listener.addr.family,
@@ -29,7 +18,7 @@ static uint64_t hash_socket(const struct ng_socket *socket) {
         socket->listener.link,
         socket->inode,
     };
-    return hash(start, parts, sizeof(parts));
+    return ng_hash(NG_HASH_START, parts, sizeof(parts));
 }
 
 /* To anybody, whatever the protocol. */
@@ -43,6 +32,7 @@ static bool closes(const struct ng_guard *guard, uint16_t port) {
     return false;
 }
 
+/* The digest adds up what each socket comes to, so that their order does not matter. */
 static int add_sockets(const struct ng_guard *guard, uint16_t client_lo, uint16_t client_hi,
                        uint64_t *digest, struct ng_error *error) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();

@@ -44,6 +44,16 @@ static inline char *ng_put_decimal(char *to, uint64_t value) {
     return to;
 }
 
+/* FNV-1a, 64 bits: of NG_HASH_START and some bytes, or of what it gave and some more. */
+#define NG_HASH_START UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t ng_hash(uint64_t so_far, const void *bytes, size_t len_bytes) {
+    const uint8_t *byte = (const uint8_t *)bytes;
+    for (size_t i = 0; i < len_bytes; i++)
+        so_far = (so_far ^ byte[i]) * UINT64_C(0x100000001b3);
+    return so_far;
+}
+
 /* -- errors -------------------------------------------------------------------------- */
 
 struct ng_error {

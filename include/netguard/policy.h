@@ -43,6 +43,8 @@ struct ng_strings {
     size_t count;
 };
 
+bool ng_strings_contain(struct ng_strings strings, const char *text);
+
 /* One alternative of a zone: every key that is given must match. */
 struct ng_zone_match {
     struct ng_strings interfaces;         /* globs; empty: any interface */

@@ -6,13 +6,9 @@
 #include <string.h>
 
 void ng_hash_text(char ret_hex[static 17], const char *const *texts, size_t count) {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a offset basis and prime */
+    uint64_t hash = NG_HASH_START;
     for (size_t i = 0; i < count; i++)
-        for (const char *c = texts[i];; c++) {
-            hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
-            if (!*c)
-                break;
-        }
+        hash = ng_hash(hash, texts[i], strlen(texts[i]) + 1);
     for (unsigned i = 16; i-- > 0; hash >>= 4)
         ret_hex[i] = "0123456789abcdef"[hash & 0xf];
     ret_hex[16] = '\0';

@@ -53,10 +53,7 @@ static const struct ng_port_match *ports_match(const struct ng_rule_policy *rule
 }
 
 bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone) {
-    for (size_t i = 0; i < rule->from.count; i++)
-        if (strcmp(rule->from.items[i], zone) == 0)
-            return true;
-    return false;
+    return ng_strings_contain(rule->from, zone);
 }
 
 /* Whatever its number: an API may listen anywhere, and ESP has none. */

@@ -88,13 +88,6 @@ static int compare_parts(const void *left, const void *right) {
     return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
-static bool is_in(struct ng_strings texts, const char *text) {
-    for (size_t i = 0; i < texts.count; i++)
-        if (strcmp(texts.items[i], text) == 0)
-            return true;
-    return false;
-}
-
 /* How much gets in, from the zones that it is about. */
 static enum ng_reach_verdict verdict_of(const struct ng_finding *finding) {
     static const enum ng_reach_verdict worst_first[] = {NG_REACHABLE, NG_PARTLY, NG_UNKNOWN};
@@ -102,7 +95,7 @@ static enum ng_reach_verdict verdict_of(const struct ng_finding *finding) {
     for (size_t i = 0; i < ARRAY_SIZE(worst_first); i++)
         for (size_t k = 0; k < exposure->n_reach; k++)
             if (exposure->reach[k].verdict == worst_first[i] &&
-                is_in(finding->zones, exposure->reach[k].zone))
+                ng_strings_contain(finding->zones, exposure->reach[k].zone))
                 return worst_first[i];
     return NG_BLOCKED;
 }

@@ -104,13 +104,6 @@ int ng_usage_add(struct ng_usage_list *list, const struct ng_node *node, struct 
 
 /* -- rules ----------------------------------------------------------------------------- */
 
-static bool is_among(struct ng_strings texts, const char *text) {
-    for (size_t i = 0; i < texts.count; i++)
-        if (strcmp(texts.items[i], text) == 0)
-            return true;
-    return false;
-}
-
 /* Every zone but this machine and those that may. */
 static int zones_but(const struct ng_usage_list *list, struct ng_strings allowed,
                      struct ng_strings *ret_from) {
@@ -118,12 +111,12 @@ static int zones_but(const struct ng_usage_list *list, struct ng_strings allowed
     size_t n = 0;
     if (!from)
         return -ENOMEM;
-    if (!is_among(allowed, NG_ZONE_CONTAINERS))
+    if (!ng_strings_contain(allowed, NG_ZONE_CONTAINERS))
         from[n++] = NG_ZONE_CONTAINERS;
     for (size_t i = 0; i < list->zones->count; i++)
-        if (!is_among(allowed, list->zones->zones[i].id))
+        if (!ng_strings_contain(allowed, list->zones->zones[i].id))
             from[n++] = list->zones->zones[i].id;
-    if (!is_among(allowed, NG_ZONE_PUBLIC))
+    if (!ng_strings_contain(allowed, NG_ZONE_PUBLIC))
         from[n++] = NG_ZONE_PUBLIC;
     *ret_from = (struct ng_strings){from, n};
     return 0;
