@@ -378,6 +378,20 @@ static bool has_changed(const struct ng_life *before, const struct ng_life *now,
     return changed;
 }
 
+/* Of several engines those that are there: what their containers had open can be over. */
+static int engines_seen(const struct ng_world *world, struct ng_arena *arena,
+                        struct ng_strings *ret_seen) {
+    const char **endpoints = ng_arena_alloc(arena, world->n_engines, sizeof(*endpoints));
+    size_t n = 0;
+    if (!endpoints)
+        return -ENOMEM;
+    for (size_t i = 0; i < world->n_engines; i++)
+        if (!world->engines[i].away)
+            endpoints[n++] = world->engines[i].endpoint;
+    *ret_seen = (struct ng_strings){endpoints, n};
+    return 0;
+}
+
 static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
     _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
     const bool host_seen = ng_view_suffices(view) && !ng_blindness(view->world);
@@ -391,9 +405,11 @@ static int advance(struct ng_notifier *notifier, const struct ng_view *view) {
     struct ng_news *news;
     size_t count;
     int64_t next_s;
-    if (!arena)
-        return -ENOMEM;
-    int r = ng_life_advance(&notifier->life, view->result, &options, arena, &now, &news, &count,
+    int r = arena ? 0 : -ENOMEM;
+    if (r == 0 && host_seen)
+        r = engines_seen(view->world, arena, &options.engines_seen);
+    if (r == 0)
+        r = ng_life_advance(&notifier->life, view->result, &options, arena, &now, &news, &count,
                             &next_s);
     if (r == 0)
         r = tell_news(notifier, news, count, arena);

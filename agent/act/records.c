@@ -31,6 +31,7 @@ enum kind {
     KEY, /* 16 hex digits */
     TEXT,
     TEXT_OR_NULL,
+    TEXT_IF_ANY, /* or null, or not there: the field is younger than the format */
     SEVERITY,
     ACTION,
     STATE,
@@ -66,6 +67,7 @@ static const struct field {
     {"container_name", TEXT_OR_NULL, offsetof(struct ng_record, container_name)},
     {"image", TEXT_OR_NULL, offsetof(struct ng_record, image)},
     {"service", TEXT_OR_NULL, offsetof(struct ng_record, service)},
+    {"engine", TEXT_IF_ANY, offsetof(struct ng_record, engine)},
     {"zones", TEXT, offsetof(struct ng_record, zones)},
     {"since", TIME, offsetof(struct ng_record, since_s)},
     {"told", TIME, offsetof(struct ng_record, told_s)},
@@ -98,6 +100,7 @@ static void put_field(struct ng_json *json, const struct field *field,
     case KEY:
     case TEXT:
     case TEXT_OR_NULL:
+    case TEXT_IF_ANY:
         ng_json_string_or_null(json, *(const char *const *)at);
         break;
     case SEVERITY:
@@ -217,6 +220,7 @@ static int read_field(const struct reader *reader, const struct field *field, co
     case KEY:
         return read_key(reader, field, value, at);
     case TEXT_OR_NULL:
+    case TEXT_IF_ANY:
         return json_is_null(value) ? 0 : read_text(reader, field, value, at);
     case TEXT:
         return read_text(reader, field, value, at);
@@ -254,6 +258,8 @@ static int read_records(struct reader *reader, const json_t *findings, struct ng
         for (size_t k = 0; k < ARRAY_SIZE(fields); k++) {
             /* What is no object has no members. */
             const json_t *value = json_object_get(json_array_get(findings, i), fields[k].name);
+            if (!value && fields[k].kind == TEXT_IF_ANY)
+                continue;
             int r = value ? read_field(reader, &fields[k], value, &records[i])
                           : wrong(reader, &fields[k], "a value, found none");
             if (r < 0)

@@ -90,7 +90,7 @@ static int end_containers(struct observation *observation, int r) {
     return r;
 }
 
-static int add_engine(struct observation *observation, const struct ng_engine *engine) {
+static int add_engine(struct observation *observation, const struct ng_engine *engine, bool away) {
     struct ng_engine *place =
         NG_ARENA_APPEND(observation->world->arena, observation->engines, observation->n_engines,
                         observation->engines_capacity);
@@ -98,6 +98,7 @@ static int add_engine(struct observation *observation, const struct ng_engine *e
     if (!place)
         return -ENOMEM;
     *place = *engine;
+    place->away = away;
     return 0;
 }
 
@@ -116,7 +117,7 @@ static int remember_engines(struct observation *observation, const struct ng_wor
 
     for (size_t i = 0; told && r == 0 && i < told->n_engines; i++)
         if (!engine_at(observation->engines, observation->n_engines, told->engines[i].endpoint))
-            r = add_engine(observation, &told->engines[i]);
+            r = add_engine(observation, &told->engines[i], true);
     observation->world->engines = observation->engines;
     observation->world->n_engines = observation->n_engines;
     return r;
@@ -141,7 +142,7 @@ static int observe_engine_at(struct observation *observation, const char *endpoi
     if (r == 0)
         r = ng_docker_inspect(visit, &engine, &error);
     if (r == 0)
-        return add_engine(observation, &engine);
+        return add_engine(observation, &engine, false);
     /* Whoever did not ask for an engine may not have one, but its socket's file be left. */
     if (!asked && (r == -ENOENT || r == -ECONNREFUSED)) {
         world->no_engine = ng_arena_strdup(world->arena, endpoint);

@@ -27,6 +27,8 @@ struct ng_record {
     uint16_t host_port, container_port; /* 0: none */
     /* NULL: of the machine itself, or not told */
     const char *container_id, *container_name, *image, *service;
+    const char
+        *engine;       /* endpoint of the one that told of the container; NULL: none, or not told */
     const char *zones; /* of all that are in this state, sorted: "office, public" */
 
     int64_t since_s; /* first found, in whatever state, or again after it was resolved */
@@ -63,6 +65,8 @@ struct ng_life_options {
      * and stays; and where the packet filter was not read, what cannot be decided for that stays as
      * it was. */
     bool host_seen, containers_seen;
+    struct ng_strings
+        engines_seen; /* where not all: those that have told of all their containers */
 };
 
 enum {

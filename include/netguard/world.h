@@ -159,10 +159,10 @@ struct ng_registry {
 };
 
 struct ng_engine {
-    const char *endpoint;         /* "unix:///var/run/docker.sock" as asked or found */
-    const char *version;          /* "20.10.24" */
-    const char *api_version;      /* the one spoken: "1.41" */
-    const char *name;             /* /info Name */
+    const char *endpoint;    /* "unix:///var/run/docker.sock" as asked or found */
+    const char *version;     /* "20.10.24" */
+    const char *api_version; /* the one spoken: "1.41" */
+    const char *name;        /* /info Name */
     const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
     bool podman;                  /* Podman, by Docker's API */
     bool swarm;                   /* part of an active swarm */
@@ -174,6 +174,8 @@ struct ng_engine {
      * addresses may be among them. */
     const struct ng_addr *peers;
     size_t n_peers;
+    bool away; /* did not answer when it was last asked, and this is what it had told before; not
+                  in a snapshot */
     bool rootless;
     bool userns;                           /* containers' root is another user of the host */
     const struct ng_container *containers; /* running ones, sorted by name, then id */

@@ -169,6 +169,17 @@ static const struct ng_record *record_before(const struct advance *advance, cons
                : NULL;
 }
 
+/* The port of a service is open on every node: it is of no one engine. */
+static const char *engine_of(const struct ng_world *world, const struct ng_container *container) {
+    for (size_t i = 0; i < world->n_engines; i++) {
+        const struct ng_engine *engine = &world->engines[i];
+        if (engine->n_containers && container >= engine->containers &&
+            container < engine->containers + engine->n_containers)
+            return engine->endpoint;
+    }
+    return NULL;
+}
+
 static struct ng_record record_of(struct advance *advance, const struct part *parts, size_t count) {
     const struct ng_finding *finding = worst_of(advance, parts, count);
     const struct ng_exposure *exposure = finding->exposure;
@@ -194,6 +205,7 @@ static struct ng_record record_of(struct advance *advance, const struct part *pa
         .container_name = container ? copy(advance, container->name) : NULL,
         .image = container ? copy(advance, container->image) : NULL,
         .service = container ? copy(advance, container->service) : NULL,
+        .engine = container ? copy(advance, engine_of(advance->result->world, container)) : NULL,
         .zones = zones_of(advance, parts, count, finding->state),
     };
 }
@@ -201,9 +213,9 @@ static struct ng_record record_of(struct advance *advance, const struct part *pa
 static struct ng_record copy_of(struct advance *advance, const struct ng_record *record) {
     struct ng_record own = *record;
     const char **const texts[] = {
-        &own.thing,   &own.key,     &own.keys, &own.id,    &own.rule,         &own.subject,
-        &own.message, &own.fix,     &own.kind, &own.zones, &own.container_id, &own.container_name,
-        &own.image,   &own.service,
+        &own.thing,   &own.key,     &own.keys,   &own.id,    &own.rule,         &own.subject,
+        &own.message, &own.fix,     &own.kind,   &own.zones, &own.container_id, &own.container_name,
+        &own.image,   &own.service, &own.engine,
     };
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         *texts[i] = copy(advance, *texts[i]);
@@ -311,17 +323,25 @@ static void take_thing(struct advance *advance, const struct part *parts, size_t
         look_again_at(advance, record->told_s + options->repeat_s);
 }
 
+/* Was all looked at that could tell of it? */
+static bool is_looked_for(const struct advance *advance, const struct ng_record *record) {
+    const struct ng_life_options *options = advance->options;
+    if (!record->container_name)
+        return options->host_seen;
+    return options->containers_seen ||
+           (record->engine && ng_strings_contain(options->engines_seen, record->engine));
+}
+
 static bool is_gone_for_good(const struct advance *advance, const struct ng_record *record) {
     const struct ng_life_options *options = advance->options;
-    return (record->container_name ? options->containers_seen : options->host_seen) &&
-           record->gone_s > 0 && record->gone_s <= options->now_s &&
-           options->now_s - record->gone_s >= NG_LIFE_GONE_S;
+    return is_looked_for(advance, record) && record->gone_s > 0 &&
+           record->gone_s <= options->now_s && options->now_s - record->gone_s >= NG_LIFE_GONE_S;
 }
 
 /* What is not found any more: for good, if it stays so for a while. */
 static void take_leave(struct advance *advance, const struct ng_record *before) {
     const struct ng_life_options *options = advance->options;
-    const bool seen = before->container_name ? options->containers_seen : options->host_seen;
+    const bool seen = is_looked_for(advance, before);
     if (!before->told_s) /* nobody knows of it */
         return;
     struct ng_record record = copy_of(advance, before);

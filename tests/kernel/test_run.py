@@ -15,6 +15,7 @@ import ctypes
 import datetime
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -161,9 +162,9 @@ class Systemd:
 
 
 @contextlib.contextmanager
-def fake_engine(world, *more):
+def fake_engine(world, *more, name="engine"):
     """Tells of a container web-0, which publishes port 20000."""
-    endpoint = f"unix://{world.folder}/engine.sock"
+    endpoint = f"unix://{world.folder}/{name}.sock"
     with subprocess.Popen([FAKE_ENGINE, endpoint, *more], stdout=subprocess.PIPE,
                           text=True) as child:  # fmt: skip
         try:
@@ -680,13 +681,43 @@ def judges_anew_what_an_engine_told(world):
         same(elements("asked_tcp_public"), "", "who is let in")
 
 
+def with_one_of_two_engines_away_the_other_counts(world):
+    """What its containers have open is over once it tells so; that of the other one stays."""
+    world.write(text="version: 1\nrules: [{id: web, deny: [80-89]}]\n")
+    for words in ("link add docker0 type bridge", "link set docker0 up",
+                  "addr add 172.17.0.1/16 dev docker0"):  # fmt: skip
+        run("ip", "-n", f"{NAME}-host", *words.split())
+    run(*inside("host", "sysctl", "-qw", "net.ipv4.ip_forward=1"))
+    nft("add table ip nat; add chain ip nat prerouting { type nat hook prerouting priority -100; }")
+    for port, target in (20001, "172.17.0.3:80"), (20002, "172.17.0.2:82"):
+        nft(f"add rule ip nat prerouting tcp dport {port} dnat to {target}")
+
+    def told(daemon, what):
+        return sorted(int(port) for port in re.findall(rf"{what}: .*port (2000\d)", daemon.text()))
+
+    with fake_engine(world, "--ports", "3", name="other") as other:
+        with fake_engine(world, "--containers", "2") as engine, \
+                contextlib.ExitStack() as stack:  # fmt: skip
+            daemon = stack.enter_context(Daemon(world, engine=engine, options=["--docker", other]))
+            until(lambda: told(daemon, "opened") == [20001, 20002], "what both have open")
+            stack = stack.pop_all()
+    with stack:
+        until(lambda: daemon.text().count("away") >= 2, "both engines are missed")
+        with fake_engine(world, name="other"):
+            until(lambda: told(daemon, "resolved") == [20002], "what the other one had is over")
+        with fake_engine(world):
+            until(lambda: told(daemon, "resolved") == [20001, 20002], "what this one had is over")
+    run("ip", "-n", f"{NAME}-host", "link", "del", "docker0")
+
+
 TESTS = [a_bad_policy_touches_nothing, in_force_before_it_is_ready, others_cannot_take_it_away,
          status_says_how_it_is_held, killed_and_kept_by_systemd, killed_and_left_behind,
          taken_over_from_apply, stays_when_it_is_told_to_end, put_back_on_an_old_kernel, reloads,
          repeats_no_alert_where_the_journal_has_it, keeps_who_is_logged_in, lets_own_listeners_be,
          follows_the_mode, leaves_a_table_of_others_alone, feeds_the_watchdog, tells_who_knocks,
          keeps_up_with_events, does_without_knocks, ends_an_exception,
-         judges_anew_what_an_engine_told]  # fmt: skip
+         judges_anew_what_an_engine_told,
+         with_one_of_two_engines_away_the_other_counts]  # fmt: skip
 
 
 def build(stack):

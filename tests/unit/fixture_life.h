@@ -28,6 +28,7 @@ struct found {
     bool direct;      /* at the container's own address */
     bool unidentified;
     const char *id, *service; /* of the container */
+    const char *engine;       /* its endpoint; default: "unix:///one" */
     const char *address;
     enum ng_finding_state state;
     enum ng_severity severity;
@@ -38,6 +39,8 @@ struct found {
 
 struct look {
     struct ng_container containers[LOOK_FINDINGS];
+    struct ng_engine engines[LOOK_FINDINGS]; /* with one container each */
+    struct ng_world world;
     struct ng_reach reaches[LOOK_FINDINGS][3];
     struct ng_exposure exposures[LOOK_FINDINGS];
     struct ng_finding findings[LOOK_FINDINGS];
@@ -55,6 +58,10 @@ static inline void look_add(struct look *look, struct found found) {
                                                 .name = name,
                                                 .image = "image:1",
                                                 .service = found.service};
+    look->engines[i] = (struct ng_engine){
+        .endpoint = found.engine ? found.engine : "unix:///one",
+        .n_containers = 1,
+    };
     *exposure = (struct ng_exposure){
         .kind = !*name         ? NG_KIND_HOST
                 : found.direct ? NG_KIND_DIRECT
@@ -132,6 +139,8 @@ static inline const char *story_look(struct story *story, struct look look) {
     *alone = (struct look){0};
     for (size_t i = 0; i < look.result.n_findings; i++) {
         alone->containers[i] = look.containers[i];
+        alone->engines[i] = look.engines[i];
+        alone->engines[i].containers = &alone->containers[i];
         memcpy(alone->reaches[i], look.reaches[i], sizeof(look.reaches[i]));
         memcpy(alone->zones[i], look.zones[i], sizeof(look.zones[i]));
         alone->exposures[i] = look.exposures[i];
@@ -142,8 +151,10 @@ static inline const char *story_look(struct story *story, struct look look) {
         alone->findings[i].exposure = &alone->exposures[i];
         alone->findings[i].zones.items = alone->zones[i];
     }
-    alone->result =
-        (struct ng_result){.findings = alone->findings, .n_findings = look.result.n_findings};
+    alone->result = (struct ng_result){
+        .world = &alone->world, .findings = alone->findings, .n_findings = look.result.n_findings};
+    alone->world =
+        (struct ng_world){.engines = alone->engines, .n_engines = look.result.n_findings};
     assert_int_equal(ng_life_advance(&story->life, &alone->result, &story->options, arena,
                                      &story->life, &story->news, &story->n_news, &story->next_s),
                      0);

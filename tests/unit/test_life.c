@@ -328,6 +328,28 @@ static void test_containers_of_an_engine_that_is_away_stay(void **state) {
     assert_string_equal(look_at(&story, 9016, nothing), "resolved redis:80 since 1000\n");
 }
 
+/* One of two is away: of the other it is known what has ended. */
+static void test_containers_of_an_engine_that_is_there_end(void **state) {
+    static const char *const there[] = {"unix:///two"};
+    struct look both = {0};
+    _story_ story = story_new();
+    (void)state;
+    look_add(&both, FOUND(.name = "one", .port = 80));
+    look_add(&both, FOUND(.name = "two", .port = 80, .engine = there[0]));
+    look_add(&both, FOUND(.name = "", .port = 22));
+    (void)look_at(&story, 1000, both);
+    story.options.containers_seen = false;
+    story.options.engines_seen = (struct ng_strings){there, 1};
+    assert_string_equal(look_at(&story, 1001, nothing), "");
+    assert_string_equal(look_at(&story, 1011, nothing),
+                        "resolved sshd:22 since 1000\nresolved two:80 since 1000\n");
+    assert_int_equal(story.life.n_records, 1);
+    assert_string_equal(story.life.records->engine, "unix:///one");
+    story.options.containers_seen = true;
+    (void)look_at(&story, 1100, nothing);
+    assert_string_equal(look_at(&story, 1110, nothing), "resolved one:80 since 1000\n");
+}
+
 /* The containers stop, then the engine; when it is back they have as long as ever. */
 static void test_what_was_gone_before_has_its_time_again(void **state) {
     _story_ story = story_new();
@@ -587,6 +609,7 @@ int main(void) {
         cmocka_unit_test(test_the_wider_way_tells),
         cmocka_unit_test(test_news_stand_in_order),
         cmocka_unit_test(test_containers_of_an_engine_that_is_away_stay),
+        cmocka_unit_test(test_containers_of_an_engine_that_is_there_end),
         cmocka_unit_test(test_what_was_gone_before_has_its_time_again),
         cmocka_unit_test(test_the_host_that_is_not_looked_at_stays),
         cmocka_unit_test(test_what_cannot_be_decided_blindly_stays_as_it_was),

@@ -43,6 +43,7 @@ static const struct ng_record records[] = {
         .container_name = "r\303\251dis",
         .image = "redis:7",
         .service = "stack_redis",
+        .engine = "unix:///run/docker.sock",
         .zones = "office, public",
         .since_s = 1795382400,
         .told_s = 1795382401,
@@ -135,6 +136,7 @@ static void test_every_field_comes_back(void **state) {
         {record->container_name, records[0].container_name},
         {record->image, records[0].image},
         {record->service, records[0].service},
+        {record->engine, records[0].engine},
         {record->zones, records[0].zones},
     };
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -152,6 +154,26 @@ static void test_every_field_comes_back(void **state) {
     assert_null(life.records[1].service);
     assert_int_equal(life.records[1].host_port, 0);
     assert_int_equal(life.records[1].proto, NG_ESP);
+}
+
+static void test_a_file_of_before_there_was_the_engine_is_read(void **state) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    char *text = text_of(&some), *older;
+    json_t *document = json_loads(text, 0, NULL);
+    struct ng_error error = {0};
+    struct ng_life life;
+    size_t i;
+    json_t *record;
+    (void)state;
+    json_array_foreach(json_object_get(document, "findings"), i, record)(void)
+        json_object_del(record, "engine");
+    older = json_dumps(document, 0);
+    assert_int_equal(ng_records_parse("x", older, strlen(older), arena, &life, &error), 0);
+    assert_int_equal(life.n_records, 2);
+    assert_null(life.records[0].engine);
+    json_decref(document);
+    free(older);
+    free(text);
 }
 
 /* Since when it is gone is a matter of one run. */
@@ -206,7 +228,8 @@ static void test_a_field_that_is_not_right_is_named(void **state) {
     void *next;
     (void)state;
     json_object_foreach_safe((json_t *)first, next, key, value) {
-        assert_refused_with(document, key, NULL);
+        if (strcmp(key, "engine") != 0)
+            assert_refused_with(document, key, NULL);
         assert_refused_with(document, key, json_array());
         assert_refused_with(document, key, json_real(1.5));
         assert_refused_with(document, key, json_integer(-1));
@@ -425,6 +448,7 @@ static void test_a_file_by_a_name_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_field_comes_back),
+        cmocka_unit_test(test_a_file_of_before_there_was_the_engine_is_read),
         cmocka_unit_test(test_what_is_gone_is_gone_before),
         cmocka_unit_test(test_cut_anywhere_it_is_refused),
         cmocka_unit_test(test_a_field_that_is_not_right_is_named),
