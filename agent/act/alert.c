@@ -100,7 +100,7 @@ int ng_alert_of_news(const struct ng_news *news, int64_t time_s, struct ng_arena
     ng_alert_add(&alert, "NETGUARD_SUBJECT", record->subject);
     ng_alert_add(&alert, "NETGUARD_ZONES", record->zones);
     ng_alert_add(&alert, "NETGUARD_EXPOSURE_KIND", record->kind);
-    ng_alert_add(&alert, "NETGUARD_PROTO", ng_proto_text(record->proto));
+    ng_alert_add(&alert, "NETGUARD_PROTO", record->proto ? ng_proto_text(record->proto) : NULL);
     ng_alert_add(&alert, "NETGUARD_HOST_PORT", port_text(arena, record->host_port));
     ng_alert_add(&alert, "NETGUARD_CONTAINER_PORT", port_text(arena, record->container_port));
     ng_alert_add(&alert, "NETGUARD_SERVICE", record->service);

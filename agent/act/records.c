@@ -36,8 +36,8 @@ enum kind {
     ACTION,
     STATE,
     VERDICT,
-    PROTO,
-    PORT, /* 0 is null */
+    PROTO, /* 0 is null, */
+    PORT,  /* and so it is of these */
     TIME,
     GONE, /* a truth value */
 };
@@ -59,7 +59,7 @@ static const struct field {
     {"action", ACTION, offsetof(struct ng_record, action)},
     {"state", STATE, offsetof(struct ng_record, state)},
     {"verdict", VERDICT, offsetof(struct ng_record, verdict)},
-    {"kind", TEXT, offsetof(struct ng_record, kind)},
+    {"kind", TEXT_OR_NULL, offsetof(struct ng_record, kind)},
     {"proto", PROTO, offsetof(struct ng_record, proto)},
     {"host_port", PORT, offsetof(struct ng_record, host_port)},
     {"container_port", PORT, offsetof(struct ng_record, container_port)},
@@ -110,7 +110,7 @@ static void put_field(struct ng_json *json, const struct field *field,
         ng_json_string(json, word_of(field->kind, *(const unsigned *)at));
         break;
     case PROTO:
-        ng_json_number(json, *(const uint8_t *)at);
+        ng_json_number_or_null(json, *(const uint8_t *)at);
         break;
     case PORT:
         ng_json_number_or_null(json, *(const uint16_t *)at);
@@ -230,7 +230,7 @@ static int read_field(const struct reader *reader, const struct field *field, co
     case VERDICT:
         return read_word(reader, field, value, at);
     case PROTO:
-        r = read_number(reader, field, value, UINT8_MAX, &number);
+        r = json_is_null(value) ? 0 : read_number(reader, field, value, UINT8_MAX, &number);
         *(uint8_t *)at = (uint8_t)number;
         return r;
     case PORT:

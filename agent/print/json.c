@@ -154,7 +154,7 @@ static void put_finding(struct ng_json *json, const struct ng_finding *finding) 
     ng_json_key(json, "state");
     ng_json_string(json, ng_finding_state_text(finding->state));
     ng_json_key(json, "exposure");
-    ng_json_string(json, finding->exposure->id);
+    ng_json_string_or_null(json, finding->exposure ? finding->exposure->id : NULL);
     ng_json_key(json, "subject");
     ng_json_string(json, finding->subject);
     ng_json_key(json, "zones");
@@ -163,6 +163,8 @@ static void put_finding(struct ng_json *json, const struct ng_finding *finding) 
     ng_json_string(json, finding->message);
     ng_json_key(json, "fix");
     ng_json_string(json, finding->fix);
+    ng_json_key(json, "path");
+    ng_json_strings(json, finding->path);
     ng_json_close(json, '}');
 }
 

@@ -66,9 +66,11 @@ static bool run_extends(const struct run *run, const struct run *next) {
 static void mark_findings(const struct ng_result *result, struct run *runs) {
     for (size_t i = 0; i < result->n_findings; i++) {
         const struct ng_finding *finding = &result->findings[i];
-        struct run *run = &runs[finding->exposure - result->exposures];
 
-        if (finding->state == NG_OPEN && (int)finding->severity > run->severity)
+        if (!finding->exposure || finding->state != NG_OPEN)
+            continue;
+        struct run *run = &runs[finding->exposure - result->exposures];
+        if ((int)finding->severity > run->severity)
             run->severity = (int)finding->severity;
     }
 }

@@ -40,12 +40,16 @@ static void print_lines(struct ng_sheet *sheet, const char *label, const struct 
 /* Findings are sorted by severity, subject and port, so that the members of a group lie within
  * a stretch that is alike in these. */
 static bool same_stretch(const struct ng_finding *a, const struct ng_finding *b) {
+    if (!a->exposure || !b->exposure)
+        return a == b;
     return a->severity == b->severity && a->exposure->container == b->exposure->container &&
            a->exposure->proto == b->exposure->proto &&
            a->exposure->host_port == b->exposure->host_port && strcmp(a->subject, b->subject) == 0;
 }
 
 static bool same_group(const struct ng_finding *a, const struct ng_finding *b) {
+    if (!a->exposure || !b->exposure)
+        return a == b;
     return a->state == b->state && a->action == b->action &&
            a->exposure->kind == b->exposure->kind &&
            a->exposure->container_port == b->exposure->container_port &&
@@ -69,7 +73,8 @@ static void collect(struct ng_sheet *sheet, size_t first, bool *taken, struct gr
         }
         *member = &findings[i];
         taken[i] = true;
-        ng_sheet_add_ways(sheet, &group->ways, findings[i].exposure, &findings[i]);
+        if (findings[i].exposure)
+            ng_sheet_add_ways(sheet, &group->ways, findings[i].exposure, &findings[i]);
     }
 }
 
@@ -77,7 +82,8 @@ static bool group_extends(const struct group *group, const struct group *next) {
     const struct ng_finding *a = group->members[0], *b = next->members[0];
 
     if (group->count != next->count || a->severity != b->severity || a->state != b->state ||
-        a->action != b->action || strcmp(a->id, b->id) != 0 || strcmp(a->rule, b->rule) != 0)
+        a->action != b->action || strcmp(a->id, b->id) != 0 || strcmp(a->rule, b->rule) != 0 ||
+        !a->exposure || !b->exposure)
         return false;
     for (size_t i = 0; i < group->count; i++)
         if (!ng_sheet_extends(group->members[i]->exposure, group->length,
@@ -271,18 +277,29 @@ static void print_keys(struct ng_sheet *sheet, const struct group *group) {
 
     for (size_t i = 0; i < group->count; i++)
         add_line(sheet, &lines,
-                 ng_layout_text(&sheet->layout, "%s, exposure %s", group->members[i]->key,
-                                group->members[i]->exposure->id));
+                 group->members[i]->exposure
+                     ? ng_layout_text(&sheet->layout, "%s, exposure %s", group->members[i]->key,
+                                      group->members[i]->exposure->id)
+                     : group->members[i]->key);
     print_lines(sheet, "key", &lines);
+}
+
+static void print_path(struct ng_sheet *sheet, const struct ng_finding *finding) {
+    for (size_t i = 0; i < finding->path.count; i++)
+        ng_layout_paragraph(&sheet->layout, 2, i ? "" : "path", NG_STYLE_DIM,
+                            ng_layout_escaped(&sheet->layout, finding->path.items[i]));
 }
 
 static void print_group(struct ng_sheet *sheet, const struct group *group) {
     print_headline(sheet, spokesman(group), group->length);
-    print_ports(sheet, group);
-    print_from(sheet, group);
-    print_why(sheet, group);
-    print_firewall(sheet, group, "ufw", ufw_of);
-    print_firewall(sheet, group, "firewalld", firewalld_of);
+    if (group->members[0]->exposure) {
+        print_ports(sheet, group);
+        print_from(sheet, group);
+        print_why(sheet, group);
+        print_firewall(sheet, group, "ufw", ufw_of);
+        print_firewall(sheet, group, "firewalld", firewalld_of);
+    }
+    print_path(sheet, group->members[0]);
     print_rule(sheet, group->members[0]);
     if (sheet->options->verbose)
         print_keys(sheet, group);

@@ -115,11 +115,20 @@ struct ng_finding {
     enum ng_severity severity;
     enum ng_action action; /* NG_ALERT or NG_BLOCK */
     enum ng_finding_state state;
-    const struct ng_exposure *exposure;
-    const char *subject;     /* container name, or process name for the machine itself */
+    const struct ng_exposure *exposure; /* NULL: it is about no port, but about `container`, or the
+                                           engine as a whole */
+    const struct ng_container *container; /* of the exposure, or that it is about; NULL: none */
+    /* Without an exposure: */
+    const char *about; /* what tells it from others of the same id and rule, of names alone; else
+                          NULL */
+    enum ng_reach_verdict verdict; /* REACHABLE, or UNKNOWN: it may be so */
+
+    const char *subject; /* container name, process name for the machine itself, or the name of what
+                            else it is about: a network, a registry, an engine */
     struct ng_strings zones; /* the zones from which it is reachable against the policy */
     const char *message;     /* one line */
     const char *fix;         /* one line or several, separated by \n */
+    struct ng_strings path;  /* how one gets there, hop by hop, for people; empty: not told */
 };
 
 /* What a link between two containers comes to, on a network that both are on. */

@@ -22,8 +22,8 @@ struct ng_record {
     enum ng_action action;
     enum ng_finding_state state;
     enum ng_reach_verdict verdict;
-    const char *kind;                   /* of the exposure: "published" … */
-    uint8_t proto;                      /* enum ng_proto */
+    const char *kind; /* of the exposure: "published" …; NULL: none, and no port */
+    uint8_t proto;    /* enum ng_proto; 0: none */
     uint16_t host_port, container_port; /* 0: none */
     /* NULL: of the machine itself, or not told */
     const char *container_id, *container_name, *image, *service;

@@ -89,6 +89,7 @@ enum ng_usage {
     NG_USAGE_NONE,
     NG_USAGE_DOCKER_API,
     NG_USAGE_CLUSTER, /* what the nodes of a swarm say to each other */
+    NG_USAGE_DIRECT,  /* no port of the engine: containers at their own addresses */
 };
 
 struct ng_rule_policy {
@@ -110,8 +111,48 @@ struct ng_rule_policy {
     unsigned line;
 };
 
+/* Ways to use the engine that `usage:` has an eye on and that are no matter of a port; the others
+ * are rules (enum ng_usage). A finding of one names "usage.host_network" … as its rule. */
+enum ng_habit {
+    NG_HABIT_HOST_NETWORK,        /* containers without a network of their own */
+    NG_HABIT_LINKS,               /* --link */
+    NG_HABIT_DEFAULT_BRIDGE,      /* containers on the engine's default bridge */
+    NG_HABIT_CAPABILITIES,        /* what lets a container undo a network policy */
+    NG_HABIT_UNENCRYPTED_OVERLAY, /* overlay networks whose data path is not encrypted */
+    NG_HABIT_INSECURE_REGISTRY,   /* registries that the engine talks to without TLS */
+    NG_HABITS,
+};
+
+const char *ng_habit_rule(enum ng_habit habit); /* "usage.host_network" … */
+
+struct ng_habit_policy {
+    bool asked; /* false: nobody wants to know, and the rest is nothing */
+    enum ng_severity severity;
+    const struct ng_selector *allow; /* containers that may: any of; n_allow == 0: none */
+    size_t n_allow;
+    struct ng_strings allow_names; /* globs, of what is no container: networks, registries */
+    const char *source;            /* where it is said first */
+    unsigned line;
+};
+
+/* Networks that must stay apart. */
+struct ng_segregation {
+    const char *id; /* no rule has the same */
+    /* Globs on networks' names. What matches one is apart from what matches another; where there
+     * is only one, each network that it matches is apart from the others. A network belongs to the
+     * first that it matches. Empty: not asked. */
+    struct ng_strings apart;
+    const struct ng_selector *gateways; /* containers that may be on both sides: any of */
+    size_t n_gateways;
+    struct ng_strings unpublished; /* globs on networks whose containers publish no port */
+    enum ng_severity severity;
+    const char *reason; /* NULL: none */
+    const char *source; /* file it stands in */
+    unsigned line;
+};
+
 struct ng_exception {
-    const char *rule; /* id of a rule, or "default" */
+    const char *rule; /* id of a rule or segregation, "usage.…", or "default" */
     const struct ng_selector *to;
     size_t n_to;
     int64_t until_s; /* first second that is no longer covered (until is inclusive, UTC); INT64_MAX:
@@ -147,9 +188,13 @@ struct ng_policy {
     size_t n_zones;
     const struct ng_rule_policy *rules;
     size_t n_rules;
+    struct ng_habit_policy habits[NG_HABITS];
+    const struct ng_segregation *segregations;
+    size_t n_segregations;
     const struct ng_exception *exceptions;
     size_t n_exceptions;
     struct ng_alerts alerts;
+    bool cis; /* judged by the profile `cis` (catalog.h) and by nothing else but its exceptions */
 };
 
 /* One policy file as text. `name` is what messages call it. */

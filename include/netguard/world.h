@@ -103,6 +103,10 @@ struct ng_container {
     const struct ng_listener *listeners; /* sorted as those of the world */
     size_t n_listeners;
     bool listeners_read; /* false: not observed, which is no gap: ports are known by other ways */
+    bool engine_socket;  /* a socket by which a container engine is ruled is mounted in it */
+    bool capabilities_read; /* false: it was not asked for the next three, which then say nothing */
+    bool privileged;
+    bool net_admin, net_raw; /* capabilities that it was given; NET_RAW Docker gives by default */
 };
 
 /* com.docker.network.bridge.gateway_mode_ipv4, …ipv6, since engine 27: who gets to the containers'
@@ -159,10 +163,10 @@ struct ng_registry {
 };
 
 struct ng_engine {
-    const char *endpoint;    /* "unix:///var/run/docker.sock" as asked or found */
-    const char *version;     /* "20.10.24" */
-    const char *api_version; /* the one spoken: "1.41" */
-    const char *name;        /* /info Name */
+    const char *endpoint;         /* "unix:///var/run/docker.sock" as asked or found */
+    const char *version;          /* "20.10.24" */
+    const char *api_version;      /* the one spoken: "1.41" */
+    const char *name;             /* /info Name */
     const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
     bool podman;                  /* Podman, by Docker's API */
     bool swarm;                   /* part of an active swarm */

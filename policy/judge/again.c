@@ -361,11 +361,14 @@ static int sort_by_exposure(const struct ng_result *result, struct ng_arena *are
         return -ENOMEM;
     /* Counted two places on, and placed one on: then each begins where it should. */
     for (size_t i = 0; i < result->n_findings; i++)
-        first[result->findings[i].exposure - result->exposures + 2]++;
+        if (result->findings[i].exposure)
+            first[result->findings[i].exposure - result->exposures + 2]++;
     for (size_t i = 2; i < result->n_exposures + 2; i++)
         first[i] += first[i - 1];
     for (size_t i = 0; i < result->n_findings; i++)
-        items[first[result->findings[i].exposure - result->exposures + 1]++] = &result->findings[i];
+        if (result->findings[i].exposure)
+            items[first[result->findings[i].exposure - result->exposures + 1]++] =
+                &result->findings[i];
     *ret_by = (struct by_exposure){first, items};
     return 0;
 }
@@ -398,8 +401,19 @@ static int find_findings(struct judgement *judgement, const struct ng_result *be
         }
         old += before->judgement->trails[i].shown;
     }
+    if (r == 0)
+        r = ng_find_others(judgement);
     ng_sort_findings(judgement);
     return r;
+}
+
+/* Who gets from network to network any rule has a say in, and it takes too long to find out beside
+ * all else. */
+static bool is_too_much(const struct ng_policy *policy) {
+    for (size_t i = 0; i < policy->n_segregations; i++)
+        if (policy->segregations[i].apart.count)
+            return true;
+    return false;
 }
 
 /* -- all of it ----------------------------------------------------------------------- */
@@ -412,7 +426,8 @@ static int judge_again(struct judgement *judgement, const struct ng_result *befo
     if (r < 0)
         return r;
     ng_find_host_firewalls(judgement);
-    if (!same_traits(judgement, before->judgement) || !is_plain(judgement, changed, n_changed))
+    if (is_too_much(judgement->policy) || !same_traits(judgement, before->judgement) ||
+        !is_plain(judgement, changed, n_changed))
         return -EAGAIN;
     r = decide(judgement, before->judgement, changed, n_changed, anew);
     judgement->talks = NULL;

@@ -5,12 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Catalog of findings; packaging/man/netguard.md explains each. */
-#define ID_DENIED_CONTAINER "NG001"
-#define ID_UNNAMED          "NG002"
-#define ID_DENIED_HOST      "NG003"
-#define ID_DOCKER_API       "NG004"
-#define ID_CLUSTER          "NG005"
+#include "netguard/catalog.h"
 
 static const char default_rule[] = "default";
 
@@ -94,8 +89,8 @@ static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy
 static bool is_told(const struct judgement *judgement, const struct ng_finding *own) {
     for (size_t i = 0; i < judgement->n_findings; i++) {
         const struct ng_finding *finding = &judgement->findings[i];
-        if (finding->exposure->kind == NG_KIND_PUBLISHED && finding->state == own->state &&
-            strcmp(finding->rule, own->rule) == 0 &&
+        if (finding->exposure && finding->exposure->kind == NG_KIND_PUBLISHED &&
+            finding->state == own->state && strcmp(finding->rule, own->rule) == 0 &&
             ng_is_same_port(finding->exposure, own->exposure))
             return true;
     }
@@ -114,16 +109,20 @@ static bool guard_blocks(const struct offence *offence) {
     return false;
 }
 
-bool ng_is_excepted(const struct ng_policy *policy, int64_t time_s, const struct offence *offence) {
-    const char *rule = offence->rule ? offence->rule->id : default_rule;
+static bool is_excepted(const struct ng_policy *policy, int64_t time_s, const char *rule,
+                        const struct ng_container *container, const char *process) {
     for (size_t i = 0; i < policy->n_exceptions; i++) {
         const struct ng_exception *exception = &policy->exceptions[i];
         if (strcmp(exception->rule, rule) == 0 && time_s < exception->until_s &&
-            ng_selector_match(exception->to, exception->n_to, offence->exposure->container,
-                              offence->exposure->process))
+            ng_selector_match(exception->to, exception->n_to, container, process))
             return true;
     }
     return false;
+}
+
+bool ng_is_excepted(const struct ng_policy *policy, int64_t time_s, const struct offence *offence) {
+    return is_excepted(policy, time_s, offence->rule ? offence->rule->id : default_rule,
+                       offence->exposure->container, offence->exposure->process);
 }
 
 static int zones_of(struct ng_arena *arena, const struct offence *offence,
@@ -150,13 +149,39 @@ enum ng_action ng_offence_action(const struct ng_policy *policy, const struct of
 static const char *finding_id(const struct ng_exposure *exposure,
                               const struct ng_rule_policy *rule) {
     if (!rule)
-        return ID_UNNAMED;
-    if (rule->usage)
-        return rule->usage == NG_USAGE_CLUSTER ? ID_CLUSTER : ID_DOCKER_API;
-    return exposure->container ? ID_DENIED_CONTAINER : ID_DENIED_HOST;
+        return NG_ID_UNNAMED;
+    switch (rule->usage) {
+    case NG_USAGE_DOCKER_API:
+        return NG_ID_DOCKER_API;
+    case NG_USAGE_CLUSTER:
+        return NG_ID_CLUSTER;
+    case NG_USAGE_DIRECT:
+        return NG_ID_DIRECT;
+    case NG_USAGE_NONE:
+        break;
+    }
+    return exposure->container ? NG_ID_DENIED_CONTAINER : NG_ID_DENIED_HOST;
 }
 
-static int add_finding(struct judgement *judgement, const struct offence *offence) {
+static int append(struct judgement *judgement, const struct ng_finding *finding) {
+    struct ng_finding *own = NG_ARENA_APPEND(judgement->arena, judgement->findings,
+                                             judgement->n_findings, judgement->findings_capacity);
+    if (!own)
+        return -ENOMEM;
+    *own = *finding;
+    return 0;
+}
+
+int ng_add_finding(struct judgement *judgement, struct ng_finding finding) {
+    const char *key[] = {finding.id, finding.rule, finding.about};
+    ng_hash_text(finding.key, key, ARRAY_SIZE(key));
+    if (is_excepted(judgement->policy, judgement->world->time_s, finding.rule, finding.container,
+                    NULL))
+        finding.state = NG_EXCEPTED;
+    return append(judgement, &finding);
+}
+
+static int add_offence(struct judgement *judgement, const struct offence *offence) {
     enum ng_finding_state state = NG_OPEN;
     if (ng_offence_verdict(offence) == NG_BLOCKED) {
         if (!guard_blocks(offence))
@@ -176,6 +201,8 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
         .action = action,
         .state = state,
         .exposure = exposure,
+        .container = exposure->container,
+        .verdict = ng_offence_verdict(offence),
         .subject = ng_exposure_who(exposure),
         .message = ng_finding_message(judgement, offence),
         .fix = ng_finding_fix(judgement, offence, action),
@@ -187,12 +214,7 @@ static int add_finding(struct judgement *judgement, const struct offence *offenc
         return -ENOMEM;
     if (exposure->kind == NG_KIND_DIRECT && is_told(judgement, &finding))
         return 0;
-    struct ng_finding *own = NG_ARENA_APPEND(judgement->arena, judgement->findings,
-                                             judgement->n_findings, judgement->findings_capacity);
-    if (!own)
-        return -ENOMEM;
-    *own = finding;
-    return 0;
+    return append(judgement, &finding);
 }
 
 bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
@@ -240,7 +262,7 @@ int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exp
                     offence->reaches[open++] = offence->reaches[k];
             offence->n_reaches = open;
         }
-        int r = add_finding(judgement, offence);
+        int r = add_offence(judgement, offence);
         if (r < 0)
             return r;
     }
@@ -257,7 +279,10 @@ static int compare_findings(const void *left, const void *right) {
     /* Exposures are sorted: their place in memory is their place in the order. */
     if (a->exposure != b->exposure)
         return a->exposure < b->exposure ? -1 : 1;
-    return strcmp(a->rule, b->rule);
+    order = strcmp(a->rule, b->rule);
+    if (order == 0)
+        order = strcmp(a->id, b->id);
+    return order || a->exposure ? order : strcmp(a->about, b->about);
 }
 
 void ng_sort_findings(struct judgement *judgement) {
@@ -266,12 +291,19 @@ void ng_sort_findings(struct judgement *judgement) {
               compare_findings);
 }
 
+int ng_find_others(struct judgement *judgement) {
+    int r = ng_find_habits(judgement);
+    if (r == 0)
+        r = ng_find_segregation(judgement);
+    return r < 0 || !judgement->policy->cis ? r : ng_find_cis(judgement);
+}
+
 int ng_find_findings(struct judgement *judgement) {
-    for (size_t i = 0; i < judgement->n_exposures; i++) {
-        int r = ng_judge_exposure(judgement, &judgement->exposures[i]);
-        if (r < 0)
-            return r;
-    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
+        r = ng_judge_exposure(judgement, &judgement->exposures[i]);
+    if (r == 0)
+        r = ng_find_others(judgement);
     ng_sort_findings(judgement);
-    return 0;
+    return r;
 }

@@ -72,7 +72,12 @@ struct part {
 
 static void name_thing(const struct ng_finding *finding, char ret_hex[static 17]) {
     const struct ng_exposure *exposure = finding->exposure;
-    const struct ng_container *container = exposure->container;
+    const struct ng_container *container = finding->container;
+    if (!exposure) {
+        const char *const texts[] = {finding->id, finding->rule, finding->about};
+        ng_hash_text(ret_hex, texts, ARRAY_SIZE(texts));
+        return;
+    }
     const char *name = !container ? "" : container->service ? container->service : container->name;
     char ports[32];
     snprintf(ports, sizeof(ports), "%u:%u/%u", exposure->host_port, exposure->container_port,
@@ -92,6 +97,8 @@ static int compare_parts(const void *left, const void *right) {
 static enum ng_reach_verdict verdict_of(const struct ng_finding *finding) {
     static const enum ng_reach_verdict worst_first[] = {NG_REACHABLE, NG_PARTLY, NG_UNKNOWN};
     const struct ng_exposure *exposure = finding->exposure;
+    if (!exposure)
+        return finding->verdict;
     for (size_t i = 0; i < ARRAY_SIZE(worst_first); i++)
         for (size_t k = 0; k < exposure->n_reach; k++)
             if (exposure->reach[k].verdict == worst_first[i] &&
@@ -182,8 +189,9 @@ static const char *engine_of(const struct ng_world *world, const struct ng_conta
 
 static struct ng_record record_of(struct advance *advance, const struct part *parts, size_t count) {
     const struct ng_finding *finding = worst_of(advance, parts, count);
-    const struct ng_exposure *exposure = finding->exposure;
-    const struct ng_container *container = exposure->container;
+    static const struct ng_exposure none = {0};
+    const struct ng_exposure *exposure = finding->exposure ? finding->exposure : &none;
+    const struct ng_container *container = finding->container;
     return (struct ng_record){
         .thing = copy(advance, parts->thing),
         .key = copy(advance, advance->result->findings[parts->at].key),
@@ -197,7 +205,7 @@ static struct ng_record record_of(struct advance *advance, const struct part *pa
         .action = finding->action,
         .state = finding->state,
         .verdict = verdict_of(finding),
-        .kind = copy(advance, ng_kind_text(exposure->kind)),
+        .kind = finding->exposure ? copy(advance, ng_kind_text(exposure->kind)) : NULL,
         .proto = exposure->proto,
         .host_port = exposure->host_port,
         .container_port = exposure->container_port,
@@ -256,14 +264,14 @@ static bool may_be_as_before(const struct advance *advance, const struct ng_reco
 /* A port that may be a container's, whose engine has not told of it or has forgotten it a moment
  * ago: when that has come to rest it is known whose it is. */
 static bool is_unidentified(const struct ng_finding *finding) {
-    return finding->exposure->unidentified;
+    return finding->exposure && finding->exposure->unidentified;
 }
 
 /* A container's own address is told of only where its port is not published. While an engine takes
  * a container down or makes it anew, the port is not for a moment. */
 static bool stands_in(const struct advance *advance, const struct ng_finding *finding) {
     const struct ng_exposure *exposure = finding->exposure;
-    if (exposure->kind != NG_KIND_DIRECT)
+    if (!exposure || exposure->kind != NG_KIND_DIRECT)
         return false;
     for (size_t i = 0; i < advance->before->n_records; i++) {
         const struct ng_record *gone = &advance->before->records[i];

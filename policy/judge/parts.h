@@ -128,6 +128,20 @@ const char *ng_finding_message(const struct judgement *judgement, const struct o
 const char *ng_finding_fix(const struct judgement *judgement, const struct offence *offence,
                            enum ng_action action);
 
+/* findings.c: takes over one that is about no exposure, with its key; state is OPEN or, by the
+ * policy's exceptions for its rule and container, EXCEPTED. */
+int ng_add_finding(struct judgement *judgement, struct ng_finding finding) _must_check_;
+/* habits.c: how the engine is used. */
+int ng_find_habits(struct judgement *judgement) _must_check_;
+/* segregation.c: networks that are to be apart and are not (with between.c: who gets from one
+ * container to another). */
+int ng_find_segregation(struct judgement *judgement) _must_check_;
+/* cis.c: what the profile asks beside all that. */
+int ng_find_cis(struct judgement *judgement) _must_check_;
+
+/* findings.c: all that are about no exposure. */
+int ng_find_others(struct judgement *judgement) _must_check_;
+
 /* findings.c: those of one exposure; when all are there they are sorted. */
 int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) _must_check_;
 void ng_sort_findings(struct judgement *judgement);

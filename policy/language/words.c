@@ -29,6 +29,18 @@ const char *ng_severity_text(enum ng_severity severity) {
     return ng_severity_words[severity];
 }
 
+const char *ng_habit_rule(enum ng_habit habit) {
+    static const char *const rules[] = {
+        [NG_HABIT_HOST_NETWORK] = "usage.host_network",
+        [NG_HABIT_LINKS] = "usage.links",
+        [NG_HABIT_DEFAULT_BRIDGE] = "usage.default_bridge",
+        [NG_HABIT_CAPABILITIES] = "usage.capabilities",
+        [NG_HABIT_UNENCRYPTED_OVERLAY] = "usage.unencrypted_overlay",
+        [NG_HABIT_INSECURE_REGISTRY] = "usage.insecure_registry",
+    };
+    return rules[habit];
+}
+
 const char *ng_action_text(enum ng_action action) {
     return ng_action_words[action];
 }

@@ -83,6 +83,7 @@ static inline void look_add(struct look *look, struct found found) {
         .action = NG_ALERT,
         .state = found.state,
         .exposure = exposure,
+        .container = exposure->container,
         .subject = *name ? name : "sshd",
         .message = found.message ? found.message : "it is open",
         .fix = "close it",
@@ -149,6 +150,7 @@ static inline const char *story_look(struct story *story, struct look look) {
             alone->exposures[i].container = &alone->containers[i];
         alone->findings[i] = look.findings[i];
         alone->findings[i].exposure = &alone->exposures[i];
+        alone->findings[i].container = alone->exposures[i].container;
         alone->findings[i].zones.items = alone->zones[i];
     }
     alone->result = (struct ng_result){

@@ -347,7 +347,7 @@ static void test_finding(void **state) {
                 "\"severity\":\"high\",\"action\":\"alert\",\"state\":\"excepted\","
                 "\"exposure\":\"0000000000000002\",\"subject\":\"node-exporter\","
                 "\"zones\":[\"public\"],\"message\":\"no rule allows 9100/udp\","
-                "\"fix\":\"add a rule that allows it\"}");
+                "\"fix\":\"add a rule that allows it\",\"path\":[]}");
     json_decref(document);
 }
 
