@@ -43,6 +43,12 @@ struct ng_strings {
     size_t count;
 };
 
+/* Where something stands in the policy, for messages. */
+struct ng_place {
+    const char *source;    /* name of the file; NULL: it is not written, but follows */
+    unsigned line, column; /* from 1 on */
+};
+
 bool ng_strings_contain(struct ng_strings strings, const char *text);
 
 /* One alternative of a zone: every key that is given must match. */
@@ -56,6 +62,7 @@ struct ng_zone {
     const char *id;
     const struct ng_zone_match *matches; /* alternatives: any */
     size_t n_matches;
+    struct ng_place place;
 };
 
 /* The names of the built-in zones; `host` and `containers` are tested before the policy's
@@ -107,8 +114,7 @@ struct ng_rule_policy {
     enum ng_action action; /* of a deny: NG_ALERT or NG_BLOCK */
     enum ng_severity severity;
     const char *reason; /* NULL: none */
-    const char *source; /* file the rule stands in, for messages */
-    unsigned line;
+    struct ng_place place;
 };
 
 /* Ways to use the engine that `usage:` has an eye on and that are no matter of a port; the others
@@ -131,8 +137,7 @@ struct ng_habit_policy {
     const struct ng_selector *allow; /* containers that may: any of; n_allow == 0: none */
     size_t n_allow;
     struct ng_strings allow_names; /* globs, of what is no container: networks, registries */
-    const char *source;            /* where it is said first */
-    unsigned line;
+    struct ng_place place;         /* where it is said first */
 };
 
 /* Networks that must stay apart. */
@@ -147,8 +152,7 @@ struct ng_segregation {
     struct ng_strings unpublished; /* globs on networks whose containers publish no port */
     enum ng_severity severity;
     const char *reason; /* NULL: none */
-    const char *source; /* file it stands in */
-    unsigned line;
+    struct ng_place place;
 };
 
 struct ng_exception {
@@ -158,6 +162,7 @@ struct ng_exception {
     int64_t until_s; /* first second that is no longer covered (until is inclusive, UTC); INT64_MAX:
                         none */
     const char *reason;
+    struct ng_place place;
 };
 
 enum ng_webhook_format {
@@ -209,6 +214,20 @@ struct ng_policy_text {
  * No file at all (count == 0) gives the built-in policy. */
 int ng_policy_parse(const struct ng_policy_text *texts, size_t count, struct ng_policy **ret_policy,
                     struct ng_error *error) _must_check_;
+
+/* The same, but goes on after a fault as far as it makes sense: all that is wrong, in the order of
+ * the files and of places in them, each as ng_policy_parse() would tell it alone. With faults
+ * `*ret_policy` is NULL, and the return value is that of the first. They live in `arena`. */
+int ng_policy_check(const struct ng_policy_text *texts, size_t count, struct ng_arena *arena,
+                    struct ng_policy **ret_policy, const struct ng_error **ret_faults,
+                    size_t *ret_n_faults) _must_check_;
+
+/* What is no fault and hardly meant: rules that can never match, or that an earlier one covers;
+ * exceptions that have ended; names and networks that nothing bears. `world` NULL: without the
+ * last. Each with its place, in their order; in `arena`. 0 or -ENOMEM. */
+int ng_policy_lint(const struct ng_policy *policy, const struct ng_world *world, int64_t now_s,
+                   struct ng_arena *arena, const struct ng_error **ret_warnings,
+                   size_t *ret_n_warnings) _must_check_;
 
 void ng_policy_free(struct ng_policy *policy);
 void ng_policy_freep(struct ng_policy **policy);

@@ -76,7 +76,7 @@ static int read_rule_id(const struct ng_rule_list *list, const struct ng_node *r
     const struct ng_rule_policy *first = find_rule(list, *ret_id);
     if (first)
         return ng_node_error(error, node, -EINVAL, "there is already a rule '%s' at %s:%u", *ret_id,
-                             first->source, first->line);
+                             first->place.source, first->place.line);
     return 0;
 }
 
@@ -135,7 +135,7 @@ static int read_consequence(const struct ng_rule_list *list, const struct ng_nod
 static int add_rule(struct ng_rule_list *list, const struct ng_node *node, const char *source,
                     struct ng_error *error) {
     const struct ng_node *values[N_RULE_KEYS];
-    struct ng_rule_policy rule = {.source = source, .line = node->line};
+    struct ng_rule_policy rule = {.place = {source, node->line, node->column}};
 
     int r = ng_read_mapping(node, "a rule", rule_keys, N_RULE_KEYS, values, error);
     if (r < 0)

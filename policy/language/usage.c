@@ -130,8 +130,7 @@ static int make_rule(const struct ng_usage_list *list, const struct ng_listeners
     rule.action = usage->has_action ? usage->action : rules->defaults.action;
     if (usage->has_severity)
         rule.severity = usage->severity;
-    rule.source = usage->place->source;
-    rule.line = usage->place->line;
+    rule.place = (struct ng_place){usage->place->source, usage->place->line, usage->place->column};
     int r = zones_but(list, usage->zones, &rule.from);
     if (r == 0 && rule.from.count)
         r = ng_rules_append(rules, &rule);

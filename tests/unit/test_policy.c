@@ -102,8 +102,8 @@ static void check_no_stores(const struct ng_rule_policy *rule, const char *sourc
     assert_int_equal(rule->action, NG_BLOCK);
     assert_int_equal(rule->severity, NG_CRITICAL);
     assert_string_equal(rule->reason, "data stores live on the backend network");
-    assert_string_equal(rule->source, source);
-    assert_int_equal(rule->line, 16);
+    assert_string_equal(rule->place.source, source);
+    assert_int_equal(rule->place.line, 16);
 }
 
 static void test_contract_example(void **state) {
@@ -168,7 +168,7 @@ static void test_defaults_of_rules(void **state) {
     assert_int_equal(policy->rules[1].severity, NG_INFO);
     assert_int_equal(policy->default_severity, NG_LOW);
     assert_int_equal(policy->default_action, NG_ALERT);
-    assert_int_equal(policy->rules[0].line, 3);
+    assert_int_equal(policy->rules[0].place.line, 3);
     ng_policy_free(policy);
 
     policy = parse_good("version: 1\nrules: [{id: plain, deny: 1}]\n");
@@ -394,13 +394,13 @@ static void test_merge(void **state) {
     assert_string_equal(policy->zones[1].id, "two");
     assert_int_equal(policy->n_rules, 2);
     assert_string_equal(policy->rules[0].id, "first");
-    assert_string_equal(policy->rules[0].source, "policy.yaml");
+    assert_string_equal(policy->rules[0].place.source, "policy.yaml");
     assert_int_equal(policy->rules[0].action, NG_BLOCK);
     assert_int_equal(policy->rules[0].severity, NG_CRITICAL);
     assert_int_equal(policy->rules[0].n_ports, 2); /* the group got longer */
     assert_int_equal(policy->rules[0].ports[1].lo, 443);
     assert_texts(policy->rules[0].from, "two");
-    assert_string_equal(policy->rules[1].source, "policy.d/20.yaml");
+    assert_string_equal(policy->rules[1].place.source, "policy.d/20.yaml");
     assert_int_equal(policy->rules[1].n_ports, 2);
     assert_string_equal(policy->rules[1].ports[0].group, "late");
     assert_int_equal(policy->n_exceptions, 2);
