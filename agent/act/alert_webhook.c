@@ -25,6 +25,7 @@ enum {
     FIRST_DELAY_MS = 1000,
     LONGEST_DELAY_MS = 5 * 60 * 1000,
     TOKEN_BYTES = 8192,
+    DIRECTORY_MS = 500, /* after which one that could not be had is tried again */
 };
 
 /* On its way from the caller to the thread. */
@@ -279,10 +280,13 @@ static void turn(struct ng_webhook *webhook) {
 
 /* libcurl has timeouts of its own while something is delivered. */
 static int wait_ms(const struct ng_webhook *webhook) {
+    const struct ng_webhook_queue *queue = &webhook->queue;
     const int64_t left_ms = webhook->due_ms - ng_now_ms();
-    if (webhook->delivers || webhook->queue.count == 0)
-        return INT_MAX;
-    return left_ms < 0 ? 0 : (int)left_ms;
+    /* Before a reload it was another's, with what it leaves behind in it. */
+    const int longest_ms = queue->directory && queue->directory_fd < 0 ? DIRECTORY_MS : INT_MAX;
+    if (webhook->delivers || queue->count == 0)
+        return longest_ms;
+    return left_ms < 0 ? 0 : left_ms < longest_ms ? (int)left_ms : longest_ms;
 }
 
 static void *run(void *context) {

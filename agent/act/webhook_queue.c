@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,13 @@ static int read_directory(struct ng_webhook_queue *queue) {
     return 0;
 }
 
+/* Of two that had it at once both would post what is in it. */
+static int own_directory(struct ng_webhook_queue *queue) {
+    if (flock(queue->directory_fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    return read_directory(queue);
+}
+
 /* Once it can be had, which may be later than at the start. */
 static int open_directory(struct ng_webhook_queue *queue) {
     if (queue->directory_fd >= 0)
@@ -148,7 +156,7 @@ static int open_directory(struct ng_webhook_queue *queue) {
     queue->directory_fd = open(queue->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (queue->directory_fd < 0)
         return -errno;
-    int r = read_directory(queue);
+    int r = own_directory(queue);
     if (r < 0) {
         close(queue->directory_fd);
         queue->directory_fd = -1;
@@ -212,6 +220,7 @@ static int write_file(struct ng_webhook_queue *queue, struct ng_webhook_entry *e
 void ng_webhook_queue_store(struct ng_webhook_queue *queue) {
     if (!queue->directory)
         return;
+    const bool anew = queue->directory_fd < 0;
     int r = open_directory(queue);
     bool written = false;
     for (size_t i = 0; r == 0 && i < queue->count; i++) {
@@ -228,7 +237,7 @@ void ng_webhook_queue_store(struct ng_webhook_queue *queue) {
         r = -errno;
     if (r < 0)
         failed(queue, r);
-    else if (written)
+    else if (written || anew)
         queue->fault[0] = '\0';
 }
 

@@ -292,6 +292,28 @@ static void outlives_a_restart(void **state) {
     assert_string_equal(place->queue->fault, "");
 }
 
+/* On a reload the next one begins before the one before it has ended. */
+static void is_used_by_one_at_a_time(void **state) {
+    struct place *place = *state;
+    struct ng_webhook_queue *next = malloc(sizeof(*next));
+    assert_non_null(next);
+    append(place, "one");
+    ng_webhook_queue_open(next, place->directory, NG_WEBHOOK_JSON);
+    ng_webhook_queue_append(next, strdup("two"));
+    ng_webhook_queue_store(next);
+    assert_int_equal(next->count, 1);
+    assert_non_null(strstr(next->fault, "busy"));
+    ng_webhook_queue_close(place->queue);
+    ng_webhook_queue_store(next);
+    assert_int_equal(next->count, 2);
+    assert_string_equal(next->fault, "");
+    ng_webhook_queue_close(next);
+    free(next);
+    reopen(place, NG_WEBHOOK_JSON);
+    assert_first(place, "one");
+    assert_first(place, "two");
+}
+
 /* Also where the clock was set back. */
 static void comes_after_what_is_there(void **state) {
     struct place *place = *state;
@@ -423,6 +445,7 @@ int main(void) {
         cmocka_unit_test(is_a_message_of_slack),
         cmocka_unit_test(survives_hostile_names),
         with_place(outlives_a_restart),
+        with_place(is_used_by_one_at_a_time),
         with_place(comes_after_what_is_there),
         with_place(loses_the_oldest),
         with_place(leaves_alone_what_is_not_its_own),
