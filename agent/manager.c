@@ -290,6 +290,7 @@ static struct ng_law *on_begins(struct ng_observe_options *ret_where, void *cont
         .endpoints = manager->asked,
         .n_endpoints = n,
         .connections = manager->connections,
+        .capabilities = manager->law->policy->habits[NG_HABIT_CAPABILITIES].asked,
         .without_engines = n == 0,
         .told = manager->told ? manager->told->world : NULL,
     };

@@ -32,7 +32,7 @@ enum ng_exit ng_enforcement_make(const struct ng_options *options,
     view = enforcement->view = ng_view_new(enforcement->law);
     if (!view)
         return no_memory(error);
-    if (ng_load(options, &view->world, &view->ruleset, error) < 0 ||
+    if (ng_load_for(enforcement->law->policy, options, &view->world, &view->ruleset, error) < 0 ||
         ng_view_conclude(view, &how, error) < 0)
         return NG_EXIT_INCOMPLETE;
     return predict(enforcement, error);

@@ -130,8 +130,8 @@ static int write_file(const char *path, const struct ng_world *world, struct ng_
 
 enum ng_exit ng_command_snapshot(const struct ng_options *options) {
     _cleanup_(ng_world_freep) struct ng_world *world = NULL;
-    struct ng_observe_options where = {.endpoints = options->docker,
-                                       .n_endpoints = options->n_docker};
+    struct ng_observe_options where = {
+        .endpoints = options->docker, .n_endpoints = options->n_docker, .capabilities = true};
     struct ng_error error = {0};
 
     int r = ng_observe(&where, &world, &error);

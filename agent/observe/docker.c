@@ -9,8 +9,9 @@
 #include <string.h>
 
 /* For what the lists leave open and no verdict depends on: one container whose state is locked
- * in the engine must not make everybody wait. */
+ * in the engine must not make everybody wait. An engine answers in half a millisecond. */
 #define DETAILS_MS 2000
+#define EACH_MS    2
 
 /* A request as messages name it, and the path in it, which follows "GET ". */
 struct request {
@@ -104,6 +105,12 @@ enum subject {
     SUBJECT_SERVICES, /* and on a worker what it knows of the swarm's nodes */
     SUBJECT_NODES,
     SUBJECT_GATEWAY, /* who is on docker_gwbridge */
+    SUBJECT_OVERLAY, /* where tunnels between nodes end */
+    SUBJECTS,
+};
+
+enum {
+    JOINED_MAX = 8, /* networks of others, one after the other; an engine begins no circle */
 };
 
 struct detail {
@@ -118,9 +125,11 @@ struct details {
     struct ng_container *containers;  /* the engine's */
     const char *ingress;              /* id of a worker's ingress network, NULL: not asked about */
     const struct ng_network *gateway; /* a swarm's docker_gwbridge */
+    const struct ng_network *overlay; /* that is asked about, NULL: none */
     struct detail *about;             /* what is asked */
     size_t count;
-    bool needed; /* a verdict depends on one of them */
+    bool capabilities; /* of every container */
+    bool needed;       /* a verdict depends on one of them */
 };
 
 /* The list does not tell the links of user-defined networks. */
@@ -133,6 +142,23 @@ static bool may_have_untold_links(const struct ng_container *container) {
                 user_defined = false;
         if (user_defined)
             return true;
+    }
+    return false;
+}
+
+static const struct ng_container *find_container(const struct ng_engine *engine, const char *id) {
+    for (size_t i = 0; i < engine->n_containers; i++)
+        if (strcmp(engine->containers[i].id, id) == 0)
+            return &engine->containers[i];
+    return NULL;
+}
+
+/* Itself, or because it joined such a container's network, or one's that did. */
+static bool is_on_host(const struct ng_engine *engine, const struct ng_container *container) {
+    for (int i = 0; container && i < JOINED_MAX; i++) {
+        if (!container->network_of)
+            return strcmp(container->network_mode, "host") == 0;
+        container = find_container(engine, container->network_of);
     }
     return false;
 }
@@ -153,6 +179,15 @@ static const struct ng_network *find_network(const struct ng_engine *engine, boo
     return NULL;
 }
 
+/* Every one that containers here are on tells the same, the ingress network too. */
+static const struct ng_network *find_overlay(const struct ng_engine *engine) {
+    for (size_t i = 0; i < engine->n_networks; i++)
+        if (ng_network_is_overlay(&engine->networks[i]) && is_plain_id(engine->networks[i].id) &&
+            ng_network_in_use(engine, &engine->networks[i]))
+            return &engine->networks[i];
+    return NULL;
+}
+
 static void ask_about(struct details *details, enum subject subject,
                       struct ng_container *container) {
     details->about[details->count++] = (struct detail){subject, container};
@@ -164,17 +199,22 @@ static void choose_details(struct details *details) {
         engine->swarm && !engine->manager ? find_network(engine, true) : NULL;
     details->ingress = ingress ? ingress->id : NULL;
     details->gateway = engine->swarm ? find_network(engine, false) : NULL;
+    bool told = ingress && ng_network_in_use(engine, ingress);
+    details->overlay = engine->swarm && !told ? find_overlay(engine) : NULL;
     if (engine->manager || ingress)
         ask_about(details, SUBJECT_SERVICES, NULL);
     if (engine->manager)
         ask_about(details, SUBJECT_NODES, NULL);
     if (details->gateway)
         ask_about(details, SUBJECT_GATEWAY, NULL);
+    if (details->overlay)
+        ask_about(details, SUBJECT_OVERLAY, NULL);
     for (size_t i = 0; i < engine->n_containers; i++) {
         struct ng_container *container = &details->containers[i];
         if (!container->network_mode[0])
             details->needed = true;
-        else if (!may_have_untold_links(container))
+        else if (!details->capabilities && !is_on_host(engine, container) &&
+                 !may_have_untold_links(container))
             continue;
         ask_about(details, SUBJECT_CONTAINER, container);
     }
@@ -185,6 +225,8 @@ static struct request detail_request(const struct details *details, const struct
         return request_about(details->api, "/containers/", detail->container->id, "/json");
     if (detail->subject == SUBJECT_GATEWAY)
         return request_about(details->api, "/networks/", details->gateway->id, "");
+    if (detail->subject == SUBJECT_OVERLAY)
+        return request_about(details->api, "/networks/", details->overlay->id, "?verbose=true");
     if (detail->subject == SUBJECT_NODES)
         return request_for(details->api, "/nodes");
     if (details->ingress)
@@ -201,6 +243,8 @@ static int decode_detail(const struct details *details, struct ng_docker_body bo
     if (detail->subject == SUBJECT_GATEWAY)
         return ng_docker_decode_members(details->arena, body, details->gateway, details->containers,
                                         engine->n_containers, error);
+    if (detail->subject == SUBJECT_OVERLAY)
+        return ng_docker_decode_overlay(details->arena, body, engine, error);
     if (detail->subject == SUBJECT_NODES)
         return ng_docker_decode_nodes(details->arena, body, engine, error);
     if (details->ingress)
@@ -208,10 +252,11 @@ static int decode_detail(const struct details *details, struct ng_docker_body bo
     return ng_docker_decode_services(details->arena, body, engine, error);
 }
 
-/* Links of user-defined networks change no reach and the rules tell of ingress ports, so that
- * whoever does not answer about them - a proxy that forbids it, a swarm without a leader - leaves
- * names and nodes untold and no verdict in doubt. How a container is networked has to be known. A
- * container that has gone since it was listed is as good as listed. */
+/* Links of user-defined networks change no reach, the rules tell of ingress ports and of
+ * capabilities it is said that they were not read, so that whoever does not answer about them - a
+ * proxy that forbids it, a swarm without a leader - leaves names and nodes untold and no verdict in
+ * doubt. How a container is networked has to be known. A container that has gone since it was
+ * listed is as good as listed. */
 static int take_detail(const struct details *details, struct ng_docker_client *client,
                        struct ng_error *error) {
     struct ng_error why = {0};
@@ -255,12 +300,12 @@ static int ask_details(const struct details *details, struct ng_docker_client *c
 
 static int read_details(struct details *details, struct ng_docker_client *client,
                         struct ng_error *error) {
-    details->about = calloc(details->engine->n_containers + 3, sizeof(struct detail));
+    details->about = calloc(details->engine->n_containers + SUBJECTS, sizeof(struct detail));
     if (!details->about)
         return -ENOMEM;
     choose_details(details);
     if (!details->needed)
-        ng_docker_client_hurry(client, DETAILS_MS);
+        ng_docker_client_hurry(client, DETAILS_MS + EACH_MS * (unsigned)details->count);
     int r = ask_details(details, client, error);
     free(details->about);
     return r;
@@ -386,8 +431,9 @@ const struct ng_engine *ng_docker_listed(const struct ng_docker_visit *visit) {
     return &visit->engine;
 }
 
-int ng_docker_inspect(struct ng_docker_visit *visit, struct ng_engine *ret_engine,
-                      struct ng_error *error) {
+int ng_docker_inspect(struct ng_docker_visit *visit, bool capabilities,
+                      struct ng_engine *ret_engine, struct ng_error *error) {
+    visit->details.capabilities = capabilities;
     int r = read_details(&visit->details, visit->client, error);
     if (r < 0)
         return r == -ENOMEM ? no_memory(visit->engine.endpoint, error) : r;

@@ -30,10 +30,10 @@ int ng_docker_list(struct ng_arena *arena, const char *endpoint,
 /* What is known by then: all of its containers and networks, whose place in memory stays. */
 const struct ng_engine *ng_docker_listed(const struct ng_docker_visit *visit);
 
-/* Asks for what the lists leave open, and gives the whole, which outlives the visit. Errors as
- * above. */
-int ng_docker_inspect(struct ng_docker_visit *visit, struct ng_engine *ret_engine,
-                      struct ng_error *error) _must_check_;
+/* Asks for what the lists leave open, of every container for its `capabilities` where these are
+ * wanted, and gives the whole, which outlives the visit. Errors as above. */
+int ng_docker_inspect(struct ng_docker_visit *visit, bool capabilities,
+                      struct ng_engine *ret_engine, struct ng_error *error) _must_check_;
 
 void ng_docker_visit_free(struct ng_docker_visit *visit); /* NULL-safe */
 void ng_docker_visit_freep(struct ng_docker_visit **visit);

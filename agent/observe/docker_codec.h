@@ -61,7 +61,7 @@ int ng_docker_decode_containers(struct ng_arena *arena, struct ng_docker_body bo
 void ng_docker_set_network_mode(struct ng_container *container, const char *mode);
 
 /* Adds to `container`, one of the sorted list, what only asking about it tells: links of
- * user-defined networks, and its network mode where that is "". */
+ * user-defined networks, its capabilities, and its network mode where that is "". */
 int ng_docker_decode_inspect(struct ng_arena *arena, struct ng_docker_body body,
                              const struct ng_container *containers, size_t count,
                              struct ng_container *container, struct ng_error *error) _must_check_;
@@ -86,6 +86,12 @@ int ng_docker_decode_services(struct ng_arena *arena, struct ng_docker_body body
 int ng_docker_decode_nodes(struct ng_arena *arena, struct ng_docker_body body,
                            struct ng_engine *engine, struct ng_error *error) _must_check_;
 int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
+                             struct ng_engine *engine, struct ng_error *error) _must_check_;
+
+/* Of an overlay network, asked with verbose=true: where this node and others have the ends of the
+ * tunnels that it is made of. The others are added to the engine's peers. Nothing is set on
+ * failure. */
+int ng_docker_decode_overlay(struct ng_arena *arena, struct ng_docker_body body,
                              struct ng_engine *engine, struct ng_error *error) _must_check_;
 
 /* What an error answer says, for people: its {"message": …}, else the first line of the

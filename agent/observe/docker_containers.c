@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "agent/observe/docker_shape.h"
+#include "agent/observe/docker_mounts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -361,6 +361,9 @@ static int read_container(const struct shape *shape, const struct place *at, con
     if (r < 0)
         return r;
     r = read_ports(shape, at, object, any_is_both, &container);
+    if (r < 0)
+        return r;
+    r = mounts_read(shape, at, object, &container.engine_socket);
     if (r < 0)
         return r;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     NAME_BYTES = 255,
@@ -151,6 +152,89 @@ static int read_links(const struct shape *shape, const struct place *at,
     return r;
 }
 
+/* -- capabilities -------------------------------------------------------------------- */
+
+/* A list of them, each with or without its prefix and in any case: as it was written by whoever
+ * started the container. */
+struct capabilities {
+    bool all, net_admin, net_raw;
+};
+
+static void add_capability(const char *text, struct capabilities *list) {
+    static const char prefix[] = "CAP_";
+    if (strncasecmp(text, prefix, sizeof(prefix) - 1) == 0)
+        text += sizeof(prefix) - 1;
+    list->all = list->all || strcasecmp(text, "ALL") == 0;
+    list->net_admin = list->net_admin || strcasecmp(text, "NET_ADMIN") == 0;
+    list->net_raw = list->net_raw || strcasecmp(text, "NET_RAW") == 0;
+}
+
+static int read_list(const struct shape *config, const struct place *at, const char *key,
+                     struct capabilities *list) {
+    const struct place at_list = {at, key, 0};
+    json_t *array = NULL;
+    int r = shape_member_document(config, at, key, JSON_ARRAY, &array);
+    for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
+        const json_t *item = json_array_get(array, i);
+        if (json_is_string(item))
+            add_capability(json_string_value(item), list);
+        else
+            r = shape_wrong(config, &(struct place){&at_list, NULL, i}, "a string", item);
+    }
+    json_decref(array);
+    return r;
+}
+
+/* 1, or 0 where it is not told. */
+static int read_privileged(const struct shape *config, const struct place *at, bool *ret_is) {
+    struct shape value;
+    json_t *document;
+    const struct place at_value = {at, "Privileged", 0};
+    int r = shape_member_part(config, at, "Privileged", &value);
+    if (r <= 0)
+        return r;
+    r = shape_document(&value, &at_value, &document);
+    if (r < 0)
+        return r;
+    if (json_is_boolean(document))
+        *ret_is = json_is_true(document);
+    else
+        r = shape_wrong(config, &at_value, "true or false", document);
+    json_decref(document);
+    return r < 0 ? r : 1;
+}
+
+/* As engines add it all up. Podman does it otherwise, and tells what would come to the same. */
+static bool is_given(bool by_default, bool added, bool all_added, bool dropped, bool all_dropped) {
+    if (all_added)
+        return !dropped;
+    return added || (by_default && !dropped && !all_dropped);
+}
+
+static int read_capabilities(const struct shape *shape, const struct place *at,
+                             struct ng_container *container) {
+    const struct place at_config = {at, "HostConfig", 0};
+    struct capabilities add = {0}, drop = {0};
+    struct shape config;
+    bool privileged = false;
+    int r = shape_member_part(shape, at, "HostConfig", &config);
+    if (r > 0)
+        r = read_privileged(&config, &at_config, &privileged);
+    if (r <= 0)
+        return r;
+    r = read_list(&config, &at_config, "CapAdd", &add);
+    if (r == 0)
+        r = read_list(&config, &at_config, "CapDrop", &drop);
+    if (r < 0)
+        return r;
+    container->capabilities_read = true;
+    container->privileged = privileged;
+    container->net_admin =
+        privileged || is_given(false, add.net_admin, add.all, drop.net_admin, drop.all);
+    container->net_raw = privileged || is_given(true, add.net_raw, add.all, drop.net_raw, drop.all);
+    return 0;
+}
+
 /* -- the whole ----------------------------------------------------------------------- */
 
 int ng_docker_decode_inspect(struct ng_arena *arena, struct ng_docker_body body,
@@ -162,6 +246,8 @@ int ng_docker_decode_inspect(struct ng_arena *arena, struct ng_docker_body body,
     int r = read_links(&shape, &at, containers, count, &read);
     if (r == 0 && !read.network_mode[0])
         r = read_network_mode(&shape, &at, &read);
+    if (r == 0)
+        r = read_capabilities(&shape, &at, &read);
     if (r == 0)
         *container = read;
     return r;

@@ -92,3 +92,99 @@ int ng_docker_decode_nodes(struct ng_arena *arena, struct ng_docker_body body,
     }
     return r < 0 ? r : nodes_settle(&shape, &nodes, engine);
 }
+
+/* -- what an overlay network tells --------------------------------------------------- */
+
+static int read_peers(const struct shape *shape, const struct place *at, struct nodes *nodes) {
+    const struct place at_peers = {at, "Peers", 0};
+    json_t *peers = NULL;
+    int r = shape_member_document(shape, at, "Peers", JSON_ARRAY, &peers);
+    for (size_t i = 0; r == 0 && i < json_array_size(peers); i++)
+        r = nodes_add(shape, &(struct place){&at_peers, NULL, i}, json_array_get(peers, i), "IP",
+                      nodes);
+    json_decref(peers);
+    return r;
+}
+
+/* The network's endpoints on this node are listed apart. */
+static bool is_own(const json_t *members, const json_t *task) {
+    const json_t *id = json_object_get(task, "EndpointID");
+    json_t *borrowed = (json_t *)members; /* jansson's iterators take no const */
+    if (!json_is_string(id))
+        return false;
+    for (void *i = json_object_iter(borrowed); i; i = json_object_iter_next(borrowed, i))
+        if (json_equal(json_object_get(json_object_iter_value(i), "EndpointID"), id))
+            return true;
+    return false;
+}
+
+/* Where the tunnel to a task ends is the one thing that the API tells of `--data-path-addr`. */
+static int read_task(const struct shape *shape, const struct place *at, const json_t *task,
+                     const json_t *members, struct nodes *nodes, struct ng_addr *own) {
+    const struct place at_info = {at, "Info", 0};
+    const size_t count = nodes->count;
+    const json_t *info;
+    int r = shape_object(shape, at, task);
+    if (r == 0)
+        r = shape_member(shape, at, task, "Info", JSON_OBJECT, &info);
+    if (r < 0 || !info)
+        return r;
+    r = nodes_add(shape, &at_info, info, "Host IP", nodes);
+    if (r == 0 && nodes->count > count && !own->family && is_own(members, task))
+        *own = nodes->addrs[count];
+    return r;
+}
+
+static int read_tasks(const struct shape *shape, const struct place *at, const json_t *services,
+                      const json_t *members, struct nodes *nodes, struct ng_addr *own) {
+    json_t *borrowed = (json_t *)services; /* jansson's iterators take no const */
+    int r = 0;
+    for (void *i = json_object_iter(borrowed); r == 0 && i;
+         i = json_object_iter_next(borrowed, i)) {
+        const struct place at_service = {at, json_object_iter_key(i), 0};
+        const struct place at_tasks = {&at_service, "Tasks", 0};
+        const json_t *tasks;
+        r = shape_object(shape, &at_service, json_object_iter_value(i));
+        if (r == 0)
+            r = shape_member(shape, &at_service, json_object_iter_value(i), "Tasks", JSON_ARRAY,
+                             &tasks);
+        for (size_t k = 0; r == 0 && k < json_array_size(tasks); k++)
+            r = read_task(shape, &(struct place){&at_tasks, NULL, k}, json_array_get(tasks, k),
+                          members, nodes, own);
+    }
+    return r;
+}
+
+int nodes_add_overlay(const struct shape *shape, const struct place *at, const json_t *services,
+                      struct nodes *nodes, struct ng_addr *ret_own) {
+    const struct place at_services = {at, "Services", 0};
+    struct ng_addr own = {0};
+    json_t *members = NULL;
+    int r = read_peers(shape, at, nodes);
+    if (r == 0)
+        r = shape_member_document(shape, at, "Containers", JSON_OBJECT, &members);
+    if (r == 0)
+        r = read_tasks(shape, &at_services, services, members, nodes, &own);
+    json_decref(members);
+    if (r == 0 && own.family)
+        *ret_own = own;
+    return r;
+}
+
+int ng_docker_decode_overlay(struct ng_arena *arena, struct ng_docker_body body,
+                             struct ng_engine *engine, struct ng_error *error) {
+    const struct shape shape = {.arena = arena, .body = body, .error = error};
+    const struct place at = {NULL, "network", 0};
+    struct ng_addr own = engine->data_path_addr;
+    struct nodes nodes = {0};
+    json_t *services = NULL;
+    int r = shape_member_document(&shape, &at, "Services", JSON_OBJECT, &services);
+    if (r == 0)
+        r = nodes_add_overlay(&shape, &at, services, &nodes, &own);
+    json_decref(services);
+    if (r == 0)
+        r = nodes_settle(&shape, &nodes, engine);
+    if (r == 0)
+        engine->data_path_addr = own;
+    return r;
+}

@@ -17,6 +17,12 @@ struct nodes {
 int nodes_add(const struct shape *shape, const struct place *at, const json_t *object,
               const char *key, struct nodes *nodes) _must_check_;
 
+/* What an overlay network tells, `shape` with its "Services" as `services`: the nodes that are on
+ * it and the addresses at which their tunnels end, this node's among them, which it also gives; it
+ * is left as it was where no endpoint of the network is on this node. */
+int nodes_add_overlay(const struct shape *shape, const struct place *at, const json_t *services,
+                      struct nodes *nodes, struct ng_addr *ret_own) _must_check_;
+
 /* Adds them to the engine's peers. */
 int nodes_settle(const struct shape *shape, struct nodes *nodes,
                  struct ng_engine *engine) _must_check_;

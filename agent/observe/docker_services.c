@@ -256,22 +256,12 @@ static int read_by_name(const struct shape *shape, const struct place *at, const
     return 0;
 }
 
-static int read_peers(const struct shape *shape, const struct place *at, struct nodes *nodes) {
-    const struct place at_peers = {at, "Peers", 0};
-    json_t *peers = NULL;
-    int r = shape_member_document(shape, at, "Peers", JSON_ARRAY, &peers);
-    for (size_t i = 0; r == 0 && i < json_array_size(peers); i++)
-        r = nodes_add(shape, &(struct place){&at_peers, NULL, i}, json_array_get(peers, i), "IP",
-                      nodes);
-    json_decref(peers);
-    return r;
-}
-
 int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
                              struct ng_engine *engine, struct ng_error *error) {
     const struct shape shape = {.arena = arena, .body = body, .error = error};
     const struct place at = {NULL, "network", 0};
     const struct place at_services = {&at, "Services", 0};
+    struct ng_addr own = engine->data_path_addr;
     struct services all = {0};
     struct nodes nodes = {0};
     json_t *by_name;
@@ -279,12 +269,14 @@ int ng_docker_decode_ingress(struct ng_arena *arena, struct ng_docker_body body,
     if (r < 0)
         return r;
     r = read_by_name(&shape, &at_services, by_name, engine, &all);
+    if (r == 0)
+        r = nodes_add_overlay(&shape, &at, by_name, &nodes, &own);
     json_decref(by_name);
     if (r == 0)
-        r = read_peers(&shape, &at, &nodes);
-    if (r == 0)
         r = nodes_settle(&shape, &nodes, engine);
-    if (r == 0)
-        settle_services(&all, engine);
-    return r;
+    if (r < 0)
+        return r;
+    engine->data_path_addr = own;
+    settle_services(&all, engine);
+    return 0;
 }

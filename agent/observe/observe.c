@@ -123,9 +123,10 @@ static int remember_engines(struct observation *observation, const struct ng_wor
     return r;
 }
 
-static int observe_engine_at(struct observation *observation, const char *endpoint, bool asked,
-                             struct ng_docker_connections *connections,
-                             const struct ng_world *told) {
+/* `asked` for by whoever wants the world, and not found where one usually is. */
+static int observe_engine_at(struct observation *observation,
+                             const struct ng_observe_options *options, const char *endpoint,
+                             bool asked, struct ng_docker_connections *connections) {
     _cleanup_(ng_docker_visit_freep) struct ng_docker_visit *visit = NULL;
     struct ng_world *world = observation->world;
     struct ng_error error = {0};
@@ -140,7 +141,7 @@ static int observe_engine_at(struct observation *observation, const char *endpoi
     if (r == 0)
         r = begin_containers(observation, ng_docker_listed(visit));
     if (r == 0)
-        r = ng_docker_inspect(visit, &engine, &error);
+        r = ng_docker_inspect(visit, options->capabilities, &engine, &error);
     if (r == 0)
         return add_engine(observation, &engine, false);
     /* Whoever did not ask for an engine may not have one, but its socket's file be left. */
@@ -148,12 +149,13 @@ static int observe_engine_at(struct observation *observation, const char *endpoi
         world->no_engine = ng_arena_strdup(world->arena, endpoint);
         return world->no_engine ? 0 : -ENOMEM;
     }
+    const struct ng_world *told = asked ? options->told : NULL;
     bool known = told && engine_at(told->engines, told->n_engines, endpoint);
     return gap_for(observation, known ? NG_GAP_ENGINE : "docker", r, &error);
 }
 
 /* Where an engine usually listens. */
-static int find_engine(struct observation *observation) {
+static int find_engine(struct observation *observation, const struct ng_observe_options *options) {
     static const char *const paths[] = {"/run/docker.sock", "/var/run/docker.sock"};
     struct ng_world *world = observation->world;
     const char *endpoint;
@@ -167,7 +169,7 @@ static int find_engine(struct observation *observation) {
         if (!endpoint)
             return -ENOMEM;
         if (state == NG_ENGINE_SOCKET_AWAKE)
-            return observe_engine_at(observation, endpoint, false, NULL, NULL);
+            return observe_engine_at(observation, options, endpoint, false, NULL);
         world->no_engine = ng_arena_printf(
             world->arena, "%s, where systemd would start it on the first connection", endpoint);
         return world->no_engine ? 0 : -ENOMEM;
@@ -193,16 +195,15 @@ static int observe_engines(struct observation *observation,
     int r = 0;
 
     if (options->n_endpoints == 0 && !options->without_engines)
-        r = find_engine(observation);
+        r = find_engine(observation, options);
     for (size_t i = 0; r == 0 && i < options->n_endpoints; i++) {
         bool again = false;
 
         for (size_t k = 0; k < i; k++)
             again = again || same_endpoint(options->endpoints[k], options->endpoints[i]);
         if (!again)
-            r = observe_engine_at(observation, options->endpoints[i], true,
-                                  options->connections ? options->connections[i] : NULL,
-                                  options->told);
+            r = observe_engine_at(observation, options, options->endpoints[i], true,
+                                  options->connections ? options->connections[i] : NULL);
     }
     observation->world->engines = observation->engines;
     observation->world->n_engines = observation->n_engines;

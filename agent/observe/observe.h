@@ -10,6 +10,8 @@ struct ng_observe_options {
     const char *const *endpoints;
     size_t n_endpoints;
     struct ng_docker_connections *const *connections; /* for each of them, or NULL */
+    /* Of every container and not only of those on the host's network: a request for each. */
+    bool capabilities;
     bool without_engines; /* connect to none: before the guard is in force, or where all are away */
     /* What was seen before: an engine in it that is not asked, or does not answer, counts as it was
      * then. It is borrowed, and has to outlive the world that is observed. */

@@ -196,6 +196,11 @@ static const struct ng_snapshot_field container_fields[] = {
     LATER_LIST(ng_container, exposed, port),
     LATER(ng_container, listeners_read, BOOL),
     LATER_LIST(ng_container, listeners, listener),
+    LATER(ng_container, engine_socket, BOOL),
+    LATER(ng_container, capabilities_read, BOOL),
+    LATER(ng_container, privileged, BOOL),
+    LATER(ng_container, net_admin, BOOL),
+    LATER(ng_container, net_raw, BOOL),
     {0},
 };
 static const struct ng_snapshot_shape container = SHAPE(ng_container, container_fields, NULL);
@@ -268,6 +273,7 @@ static const struct ng_snapshot_field engine_fields[] = {
     LATER(ng_engine, podman, BOOL),
     LATER(ng_engine, manager, BOOL),
     LATER(ng_engine, node_addr, ADDR_OR_NULL),
+    LATER(ng_engine, data_path_addr, ADDR_OR_NULL),
     LATER(ng_engine, data_path_port, U16),
     LATER_LIST(ng_engine, peers, peer),
     LATER(ng_engine, userns, BOOL),

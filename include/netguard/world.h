@@ -103,8 +103,9 @@ struct ng_container {
     const struct ng_listener *listeners; /* sorted as those of the world */
     size_t n_listeners;
     bool listeners_read; /* false: not observed, which is no gap: ports are known by other ways */
-    bool engine_socket;  /* a socket by which a container engine is ruled is mounted in it */
-    bool capabilities_read; /* false: it was not asked for the next three, which then say nothing */
+    bool engine_socket;  /* a socket by which a container engine is ruled is mounted in it, or a
+                            directory that holds one */
+    bool capabilities_read; /* false: not asked for, or not told; then the next three say nothing */
     bool privileged;
     bool net_admin, net_raw; /* capabilities that it was given; NET_RAW Docker gives by default */
 };
@@ -163,19 +164,22 @@ struct ng_registry {
 };
 
 struct ng_engine {
-    const char *endpoint;         /* "unix:///var/run/docker.sock" as asked or found */
-    const char *version;          /* "20.10.24" */
-    const char *api_version;      /* the one spoken: "1.41" */
-    const char *name;             /* /info Name */
-    const char *firewall_backend; /* /info FirewallBackend.Driver, NULL: not told */
-    bool podman;                  /* Podman, by Docker's API */
-    bool swarm;                   /* part of an active swarm */
-    bool manager;                 /* and one of its managers */
-    struct ng_addr node_addr;     /* that it tells the swarm's other nodes; family 0: none */
-    uint16_t data_path_port;      /* UDP, of overlay networks; 0: not told, 4789 */
+    const char *endpoint;          /* "unix:///var/run/docker.sock" as asked or found */
+    const char *version;           /* "20.10.24" */
+    const char *api_version;       /* the one spoken: "1.41" */
+    const char *name;              /* /info Name */
+    const char *firewall_backend;  /* /info FirewallBackend.Driver, NULL: not told */
+    bool podman;                   /* Podman, by Docker's API */
+    bool swarm;                    /* part of an active swarm */
+    bool manager;                  /* and one of its managers */
+    struct ng_addr node_addr;      /* that it tells the swarm's other nodes; family 0: none */
+    struct ng_addr data_path_addr; /* at which its tunnels of overlay networks end, told only
+                                      where a container of its is on one; family 0: not told */
+    uint16_t data_path_port;       /* UDP, of overlay networks; 0: not told, 4789 */
     /* The swarm's other nodes as far as they are told: a manager tells all, a worker its managers
-     * and who is on the ingress network. Sorted by family and value, none twice; this node's own
-     * addresses may be among them. */
+     * and who is on the ingress network; of those on an overlay network also the addresses at which
+     * their tunnels end. Sorted by family and value, none twice; this node's own addresses may be
+     * among them. */
     const struct ng_addr *peers;
     size_t n_peers;
     bool away; /* did not answer when it was last asked, and this is what it had told before; not
@@ -366,6 +370,7 @@ bool ng_listener_is_of(const struct ng_listener *listener, const char *process);
 bool ng_engine_owns(const struct ng_engine *engine, const struct ng_container *container);
 const struct ng_engine *ng_engine_of(const struct ng_world *world,
                                      const struct ng_container *container);
+const struct ng_container *ng_container_by_id(const struct ng_world *world, const char *id);
 uint16_t ng_engine_data_path_port(const struct ng_engine *engine);
 
 bool ng_network_is_overlay(const struct ng_network *network);

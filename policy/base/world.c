@@ -56,6 +56,14 @@ const struct ng_engine *ng_engine_of(const struct ng_world *world,
     return NULL;
 }
 
+const struct ng_container *ng_container_by_id(const struct ng_world *world, const char *id) {
+    for (size_t i = 0; i < world->n_engines; i++)
+        for (size_t k = 0; k < world->engines[i].n_containers; k++)
+            if (strcmp(world->engines[i].containers[k].id, id) == 0)
+                return &world->engines[i].containers[k];
+    return NULL;
+}
+
 uint16_t ng_engine_data_path_port(const struct ng_engine *engine) {
     return engine->data_path_port ? engine->data_path_port : DATA_PATH_PORT;
 }

@@ -6,13 +6,14 @@ Each case proves with a connection from another namespace that the port is open,
 of paper beside a real ruleset, and demands that check does not say "blocked" of it."""
 import contextlib
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 
-from alone import WELL, Script, alone, check, http, sh
+from alone import WELL, Done, Script, alone, check, http, sh
 from lab import Tap, ask, inside, same
 
 HOST4, HOST6, OUT4, OUT6 = "192.0.2.1", "2001:db8:1::1", "192.0.2.2", "2001:db8:1::2"
@@ -187,6 +188,25 @@ def uplinked_bridge(tap, lab):
             lab.open("203.0.113.1", "br0", "ip", {"networks": [network("br0")]})
 
 
+def capabilities(tap, directory):
+    """Of a container that has a network of its own they cost a request."""
+    policy = pathlib.Path(directory, "policy.yaml")
+    policy.write_text("version: 1\nusage: {capabilities: {action: alert}}\n")
+    one = container("172.17.0.2")
+    inspect = f"/containers/{one['Id']}/json"
+    inspected = {"HostConfig": {"Privileged": True, "CapAdd": None, "CapDrop": None}}
+    answers = WELL | {"/containers/json": http([one]), inspect: http(inspected)}
+    for name, wanted, *arguments in (
+            ("check", 0, "check"), ("check, by a policy that asks", 1, "check", "--policy", policy),
+            ("snapshot", 1, "snapshot")):  # fmt: skip
+        with tap.case(f"{name}: capabilities are asked about {wanted} times"):
+            with Script(directory, answers) as script:
+                said = Done(*arguments, "--docker", script.endpoint).stdout
+            same(script.asked.count(inspect), wanted, "requests")
+            told = re.search('"privileged": ?true|is privileged', said)
+            same(bool(told), wanted == 1, "they are told")
+
+
 def main():
     alone()
     tap = Tap()
@@ -197,6 +217,7 @@ def main():
             overlay(tap, lab)
             routing_rules(tap, lab)
             uplinked_bridge(tap, lab)
+            capabilities(tap, directory)
         finally:
             lab.out.close()
     return tap.finish()

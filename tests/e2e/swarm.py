@@ -341,6 +341,11 @@ def host_mode(tap, swarm):
                      ("orders", ["docker_gwbridge", "orders_backend"]),
                      "stack and networks")  # fmt: skip
                 is_open(report, exposure)
+    for node, word in (swarm.manager, "manager"), (swarm.worker, "worker"):
+        with tap.case(f"{word}: a snapshot tells where its tunnels to other nodes end"):
+            (engine,) = json.loads(node.netguard("snapshot").stdout)["engines"]
+            same((engine["data_path_addr"], engine["peers"]),
+                 (node.addr4, [{"addr": MANAGER4}, {"addr": WORKER4}]), "address and peers")
     with tap.case("worker: the task at its own address on docker_gwbridge, for who routes there"):
         node = swarm.worker
         task = node.netns(node.task("orders_store"))

@@ -34,6 +34,13 @@ def replay(tap, engine, directory):
         same((done.returncode, done.stderr), (0, ""), "status and diagnostics")
         same(json.loads(done.stdout)["schema"], "netguard.snapshot/1", "schema")
         file.write_text(done.stdout)
+    with tap.case("snapshot: who has the engine's socket, and which capabilities"):
+        (told,) = json.loads(done.stdout)["engines"]
+        facts = "engine_socket", "capabilities_read", "privileged", "net_admin", "net_raw"
+        same({c["name"]: [c[fact] for fact in facts] for c in told["containers"]},
+             {"redis": [True, True, False, False, False], "dns": [True, True, False, False, True],
+              "exporter": [False, True, False, True, True],
+              "app": [False, True, False, False, False]}, f"{facts}")  # fmt: skip
     for form in "json", "table":
         with tap.case(f"check --snapshot --format {form}: byte for byte what the live world gave"):
             live = engine.netguard("check", "--format", form)
@@ -115,10 +122,11 @@ def engine_absent(tap, engine):
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory() as directory, Engine(sys.argv[1]) as engine:
-        engine.run("redis", "-p", "6379:6379", serve=(6379,))
-        engine.run("dns", "-p", f"{HOST4}:5353:53/udp", serve=("53/udp",))
-        engine.run("exporter", "--network", "host", serve=(9100,))
-        engine.run("app", "--link", "redis")
+        engine.run("redis", "-p", "6379:6379", "-v", "/var/run/docker.sock:/engine:ro",
+                   "--cap-drop", "net_raw", serve=(6379,))  # fmt: skip
+        engine.run("dns", "-p", f"{HOST4}:5353:53/udp", "-v", "/run:/host:ro", serve=("53/udp",))
+        engine.run("exporter", "--network", "host", "--cap-add", "net_admin", serve=(9100,))
+        engine.run("app", "--link", "redis", "--cap-drop", "all")
         engine.sh("ufw", "--force", "enable")
         replay(tap, engine, pathlib.Path(directory))
         engine_absent(tap, engine)

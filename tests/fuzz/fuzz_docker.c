@@ -198,6 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_swarm(data, size, ng_docker_decode_services);
     fuzz_swarm(data, size, ng_docker_decode_nodes);
     fuzz_swarm(data, size, ng_docker_decode_ingress);
+    fuzz_swarm(data, size, ng_docker_decode_overlay);
     fuzz_error_message(data, size);
     return 0;
 }

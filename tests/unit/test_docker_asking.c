@@ -41,6 +41,7 @@ struct server {
     char directory[32], path[64], endpoint[80];
     int listener;
     const struct reply *replies; /* up to one without a path */
+    bool capabilities;           /* are wanted */
     pthread_t acceptor;
 
     pthread_mutex_t lock; /* for what follows */
@@ -177,7 +178,7 @@ static int observe_within(struct server *server, unsigned timeout_ms, const stru
     int r = ng_docker_list(arena, server->endpoint, &limits, &visit, error);
     if (r == 0) {
         listed = *ng_docker_listed(visit);
-        r = ng_docker_inspect(visit, engine, error);
+        r = ng_docker_inspect(visit, server->capabilities, engine, error);
     }
     ng_docker_visit_freep(&visit); /* and its connections */
     shutdown(server->listener, SHUT_RDWR);
@@ -233,7 +234,10 @@ static void assert_asked(const struct server *server, const char *rest) {
     }
     if (!are_lines_of(server->requests + len, rest))
         fail_msg("asked: %s\n  expected: %s", server->requests + len, rest);
-    assert_in_range(server->n_connections, 1, ARRAY_SIZE(lists));
+    size_t most = 0;
+    for (const char *line = rest; *line; line = strchr(line, '\n') + 1)
+        most++;
+    assert_in_range(server->n_connections, 1, most > ARRAY_SIZE(lists) ? most : ARRAY_SIZE(lists));
 }
 
 #define VERSION "{\"Version\":\"28\",\"ApiVersion\":\"1.41\"}"
@@ -400,25 +404,51 @@ static void of_bad_answers_the_first_list_is_told(void **state) {
         }
 }
 
-/* -- links --------------------------------------------------------------------------- */
+/* -- capabilities -------------------------------------------------------------------- */
 
+#define ONE(digit, mode, on) CONTAINER(ID(digit), digit, mode, on)
+#define JOINED(digit, other) ONE(digit, "container:" ID(other), "")
+#define FIVE                                                                                       \
+    ONE("a", "default", ON("bridge"))                                                              \
+    "," ONE("b", "host", ON("host")) "," ONE("c", "none",                                          \
+                                             ON("none")) "," JOINED("d", "a") "," JOINED("e", "b")
+#define ROUND       JOINED("f", "0") "," JOINED("1", "2") "," JOINED("2", "1") /* by no engine */
+#define ADMIN       "{\"HostConfig\":{\"Privileged\":false,\"CapAdd\":[\"NET_ADMIN\"]}}"
+#define LINE(digit) INSPECT(digit) "\n"
+
+/* Those on the host's network, unless all are wanted. */
 static void only_what_the_list_leaves_open_is_asked(void **state) {
-    static const struct reply replies[] = {
-        LISTS(VERSION, INFO,
-              "[" CONTAINER(ID("a"), "a", "default", ON("bridge")) "," CONTAINER(
-                  ID("b"), "b", "host",
-                  ON("host")) "," CONTAINER(ID("c"), "c", "none",
-                                            ON("none")) "," CONTAINER(ID("d"), "d",
-                                                                      "container:" ID("a"), "") "]",
-              "[]"),
-        END,
+    static const struct {
+        const char *list, *asked, *read;
+        bool capabilities;
+    } cases[] = {
+        {"[" FIVE "]", LINE("b") LINE("e"), "-b--e", false},
+        {"[" FIVE "]", LINE("a") LINE("b") LINE("c") LINE("d") LINE("e"), "ab--e", true},
+        {"[" ROUND "]", "", "---", false},
     };
-    struct server *server = *state;
-    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
-    struct ng_engine engine;
-    assert_int_equal(observe(server, replies, arena, &engine), 0);
-    assert_asked(server, "");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct reply replies[] = {LISTS(VERSION, INFO, cases[i].list, "[]"),
+                                        {INSPECT("c"), "404 Not Found", "{}", AT_ONCE},
+                                        {INSPECT("d"), "403 Forbidden", "no", AT_ONCE},
+                                        ANSWER("/v1.41/containers/*", ADMIN),
+                                        END};
+        struct server *server = *state;
+        _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+        struct ng_engine engine;
+        char read[8] = "";
+        server->capabilities = cases[i].capabilities;
+        assert_int_equal(observe(server, replies, arena, &engine), 0);
+        assert_asked(server, cases[i].asked);
+        for (size_t k = 0; k < engine.n_containers; k++) {
+            const struct ng_container *container = &engine.containers[k];
+            assert_int_equal(container->net_admin, container->capabilities_read);
+            read[k] = container->capabilities_read ? container->name[0] : '-';
+        }
+        assert_string_equal(read, cases[i].read);
+    }
 }
+
+/* -- links --------------------------------------------------------------------------- */
 
 static void links_are_asked_over_a_few_connections(void **state) {
     static const struct reply inspect = {"/v1.41/containers/*", "200 OK", LINKED, SLOWLY};
@@ -521,6 +551,59 @@ static void services_and_nodes_are_asked_of_who_knows_them(void **state) {
     }
 }
 
+#define NETWORK(id, name, driver, more)                                                            \
+    "{\"Id\":\"" id "\",\"Name\":\"" name "\",\"Driver\":\"" driver "\"" more "}"
+#define GWBRIDGE           NETWORK("g1", "docker_gwbridge", "bridge", "")
+#define BACKEND            NETWORK("o1", "backend", "overlay", "")
+#define OTHER              NETWORK("o2", "app", "overlay", "")
+#define UNUSED             NETWORK("o0", "aside", "overlay", "")
+#define ROUTING            NETWORK("x1", "mesh", "overlay", ",\"Ingress\":true")
+#define ON_ID(network, id) "\"" network "\":{\"NetworkID\":\"" id "\"}"
+#define TASKS(on)          "[" CONTAINER(ID("a"), "a", "backend", on) "]"
+#define BY_ID(id)          "/v1.41/networks/" id
+#define DETAILED                                                                                   \
+    "{\"Containers\":{\"" ID("a") "\":{\"IPv4Address\":\"172.18.0.3/16\",\"EndpointID\":\"e\"}},"  \
+                                  "\"Services\":{\"web\":{\"Tasks\":[{\"EndpointID\":\"e\","       \
+                                  "\"Info\":{\"Host IP\":\"192.0.2.7\"}}]}}}"
+#define VERBOSE "?verbose=true\n"
+#define MANAGER "/v1.41/services\n/v1.41/nodes\n"
+/* What the networks of a swarm tell of its tasks here: asked where there are some, and once. */
+static void networks_of_tasks_are_asked(void **state) {
+    static const struct {
+        const char *info, *containers, *networks, *asked, *data_path;
+        size_t n_endpoints; /* of the first container */
+    } cases[] = {
+        {SWARM("true"), TASKS(ON_ID("backend", "o1")), "[" GWBRIDGE "," BACKEND "," UNUSED "]",
+         MANAGER BY_ID("g1") "\n" BY_ID("o1") VERBOSE LINE("a"), "192.0.2.7", 2},
+        {SWARM("false"), TASKS(ON_ID("backend", "o1")), "[" BACKEND "," OTHER "," ROUTING "]",
+         BY_ID("x1") VERBOSE BY_ID("o1") VERBOSE LINE("a"), "192.0.2.7", 1},
+        {SWARM("false"), TASKS(ON_ID("backend", "o1") "," ON_ID("mesh", "x1")),
+         "[" BACKEND "," ROUTING "]", BY_ID("x1") VERBOSE LINE("a"), "192.0.2.7", 2},
+        {SWARM("true"), "[" ONE("a", "none", ON("none")) "]", "[" GWBRIDGE "," BACKEND "]",
+         MANAGER BY_ID("g1") "\n", NULL, 2},
+        {INFO, TASKS(ON_ID("backend", "o1")), "[" GWBRIDGE "," BACKEND "]", LINE("a"), NULL, 1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct reply replies[] = {
+            LISTS(VERSION, cases[i].info, cases[i].containers, cases[i].networks),
+            ANSWER("/v1.41/networks/*", DETAILED),
+            ANSWER("/v1.41/services", SERVICES),
+            ANSWER("/v1.41/nodes", NODES),
+            ANSWER(INSPECT("a"), "{}"),
+            END};
+        struct server *server = *state;
+        _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+        struct ng_engine engine;
+        char addr[NG_ADDR_TEXT];
+        assert_int_equal(observe(server, replies, arena, &engine), 0);
+        assert_asked(server, cases[i].asked);
+        assert_int_equal(engine.data_path_addr.family, cases[i].data_path ? NG_IP4 : 0);
+        if (cases[i].data_path)
+            assert_string_equal(ng_addr_text(engine.data_path_addr, addr), cases[i].data_path);
+        assert_int_equal(engine.containers[0].n_endpoints, cases[i].n_endpoints);
+    }
+}
+
 static void services_and_nodes_may_remain_untold(void **state) {
     static const struct {
         const char *status, *body;
@@ -613,6 +696,7 @@ int main(void) {
         TEST(links_may_remain_untold),
         TEST(silence_about_one_ends_soon),
         TEST(services_and_nodes_are_asked_of_who_knows_them),
+        TEST(networks_of_tasks_are_asked),
         TEST(services_and_nodes_may_remain_untold),
         TEST(podman_is_asked_for_network_modes),
         TEST(a_network_mode_has_to_be_told),

@@ -356,6 +356,58 @@ static void many_labels_are_cut(void **state) {
     assert_string_equal(c->stack, "st"); /* although it sorts behind the cut */
 }
 
+#define MOUNT(source) MEMBERS("\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"" source "\"}]")
+
+/* The engine is asked at /engine. */
+static void engine_sockets_are_seen(void **state) {
+    static const char *const seen[] = {
+        MOUNT("/run/docker.sock"),
+        MOUNT("/var/run/docker.sock"),
+        MOUNT("/srv/any where/docker.sock"),
+        MOUNT("/run/user/1000/podman/podman.sock"),
+        MOUNT("/x/containerd.sock"),
+        MOUNT("/x/crio.sock"),
+        MOUNT("/engine"),
+        MOUNT("/"),
+        MOUNT("//"),
+        MOUNT("/run"),
+        MOUNT("/run/"),
+        MOUNT("/var/run"),
+        MOUNT("/run/docker"),
+        MOUNT("/run/docker/containerd"),
+        MOUNT("/var/run/containerd"),
+        MOUNT("/run/podman"),
+        MEMBERS("\"Mounts\":[{\"Source\":\"/usr\"},{\"Source\":\"/run/docker.sock\"}]"),
+    };
+    static const char *const others[] = {
+        MEMBERS("\"Mounts\":null"),
+        MEMBERS("\"Mounts\":[]"),
+        MEMBERS("\"Mounts\":[{},{\"Source\":null},{\"Source\":7}]"),
+        MOUNT(""),
+        MOUNT("run"),
+        MOUNT("docker.sock"),
+        MOUNT("/usr"),
+        MOUNT("/var"), /* /var/run is a link in it, which leads elsewhere in a container */
+        MOUNT("/runner"),
+        MOUNT("/var/runner"),
+        MOUNT("/run/dock"),
+        MOUNT("/run/docker/plugins"),
+        MOUNT("/run/docker.sock/x"),
+        MOUNT("/run/docker.sock.d"),
+        MOUNT("/run/mydocker.sock"),
+        MOUNT("/engine2"),
+        MOUNT("/var/engine"),
+        MOUNT("/var/lib/docker/volumes/docker.sock/_data"),
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
+        if (!decode_one(f, seen[i])->engine_socket)
+            fail_msg("not seen: %s", seen[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (decode_one(f, others[i])->engine_socket)
+            fail_msg("seen: %s", others[i]);
+}
+
 static void nul_characters_hide_nothing(void **state) {
     const struct ng_container *c = decode_one(
         *state, MEMBERS("\"Labels\":{\"k\\u0000\":\"a\\u0000b\",\"p\\\\u0000\":\"\\\\\\u0000\"}"));
@@ -537,6 +589,7 @@ int main(void) {
         TEST(a_mode_not_told_is_no_mode),
         TEST(long_texts_are_cut_between_characters),
         TEST(many_labels_are_cut),
+        TEST(engine_sockets_are_seen),
         TEST(nul_characters_hide_nothing),
         TEST(duplicate_keys_hide_nothing),
         TEST(errors_do_not_quote_commands),

@@ -249,6 +249,72 @@ static void what_is_no_port_is_no_port(void **state) {
         assert_int_equal(decode_ingress(f, bad[i]), -EPROTO);
 }
 
+/* -- the ends of tunnels ------------------------------------------------------------- */
+
+static int decode_overlay(struct fixture *f, const char *text) {
+    return decode_n(f, ng_docker_decode_overlay, text, strlen(text));
+}
+
+static void assert_data_path(const struct fixture *f, const char *expected) {
+    char text[NG_ADDR_TEXT];
+    assert_string_equal(
+        f->engine.data_path_addr.family ? ng_addr_text(f->engine.data_path_addr, text) : "none",
+        expected);
+}
+
+#define TASK(endpoint, ip)                                                                         \
+    "{\"Name\":\"t\",\"EndpointID\":\"" endpoint "\",\"EndpointIP\":\"10.0.1.3\","                 \
+    "\"Info\":{\"Host IP\":\"" ip "\"}}"
+#define HERE(endpoint) "\"Containers\":{\"" ID_A "\":{\"EndpointID\":\"" endpoint "\"}}"
+#define OVERLAY(more, tasks)                                                                       \
+    "{\"Name\":\"plain\"," more ",\"Peers\":[{\"IP\":\"192.0.2.1\"},{\"IP\":\"192.0.2.2\"}],"      \
+    "\"Services\":{\"\":{\"Tasks\":null},\"quiet\":{\"Tasks\":[" tasks "]}}}"
+#define BOTH TASK("e2", "192.0.2.12") "," TASK("e1", "192.0.2.11")
+
+/* As `swarm init --advertise-addr 192.0.2.1 --data-path-addr 192.0.2.11` makes it. */
+static void tunnels_end_where_tasks_are(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(decode_overlay(f, OVERLAY(HERE("e3"), BOTH)), 0);
+    assert_data_path(f, "none");
+    assert_peers(&f->engine, "192.0.2.1 192.0.2.2 192.0.2.11 192.0.2.12");
+    assert_int_equal(decode_overlay(f, OVERLAY(HERE("e1"), BOTH)), 0);
+    assert_data_path(f, "192.0.2.11");
+
+    /* What is known stays so, whoever tells less. */
+    assert_int_equal(decode_overlay(f, OVERLAY("\"Containers\":null", BOTH)), 0);
+    assert_int_equal(decode_overlay(f, OVERLAY(HERE("e9"), TASK("e9", "") "," TASK("e9", "x"))), 0);
+    assert_int_equal(decode_overlay(f, OVERLAY(HERE("e1"), "{},{\"Info\":null}")), 0);
+    assert_int_equal(decode_overlay(f, "{\"Services\":null}"), 0);
+    assert_data_path(f, "192.0.2.11");
+    assert_int_equal(decode_ingress(f, OVERLAY(HERE("e2"), BOTH)), 0);
+    assert_data_path(f, "192.0.2.12");
+}
+
+static void bad_overlays_are_refused(void **state) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"[]", "network: no object"},
+        {"{\"Services\":[]}", "network.Services: expected an object, found an array"},
+        {"{\"Services\":{\"a\":3}}", "network.Services.a: expected an object"},
+        {"{\"Services\":{\"a\":{\"Tasks\":{}}}}", "network.Services.a.Tasks: expected an array"},
+        {OVERLAY(HERE("e1"), "7"), "quiet.Tasks[0]: expected an object, found the number 7"},
+        {OVERLAY(HERE("e1"), "{\"Info\":\"x\"}"), "Tasks[0].Info: expected an object"},
+        {OVERLAY(HERE("e1"), TASK("e1", "192.0.2.3") ",{\"Info\":{\"Host IP\":{}}}"),
+         "Tasks[1].Info.Host IP: expected a string, found an object"},
+        {OVERLAY("\"Containers\":[]", BOTH), "network.Containers: expected an object"},
+        {"{\"Services\":{}", "no valid JSON"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(decode_overlay(f, cases[i].text), -EPROTO);
+        if (!strstr(f->error.message, cases[i].message))
+            fail_msg("%s\n  gave: %s", cases[i].text, f->error.message);
+        assert_data_path(f, "none");
+        assert_peers(&f->engine, "");
+    }
+}
+
 /* -- one container ------------------------------------------------------------------- */
 
 static int inspect(struct fixture *f, size_t about, const char *text) {
@@ -331,6 +397,52 @@ static void network_modes_are_read(void **state) {
     assert_string_equal(three[2].network_mode, "");
 }
 
+#define CONFIG(members) "{\"Config\":{\"Env\":[\"KEY=hunter2\"]},\"HostConfig\":{" members "}}"
+#define CAPABILITIES(privileged, add, drop)                                                        \
+    CONFIG("\"Privileged\":" privileged ",\"CapAdd\":" add ",\"CapDrop\":" drop)
+
+static void capabilities_are_read(void **state) {
+    static const struct {
+        const char *text;
+        bool privileged, net_admin, net_raw;
+    } cases[] = {
+        {CAPABILITIES("false", "null", "null"), false, false, true},
+        {CAPABILITIES("false", "[]", "[]"), false, false, true},
+        {CONFIG("\"Privileged\":false"), false, false, true},
+        {CAPABILITIES("true", "null", "null"), true, true, true},
+        {CAPABILITIES("true", "null", "[\"ALL\"]"), true, true, true},
+        {CAPABILITIES("false", "[\"SYS_TIME\",\"NET_ADMIN\"]", "null"), false, true, true},
+        {CAPABILITIES("false", "[\"cap_net_admin\"]", "[\"Cap_Net_Raw\"]"), false, true, false},
+        {CAPABILITIES("false", "null", "[\"NET_RAW\"]"), false, false, false},
+        {CAPABILITIES("false", "null", "[\"net_raw\"]"), false, false, false},
+        {CAPABILITIES("false", "null", "[\"ALL\"]"), false, false, false},
+        {CAPABILITIES("false", "[\"NET_RAW\"]", "[\"all\"]"), false, false, true},
+        {CAPABILITIES("false", "[\"NET_RAW\"]", "[\"NET_RAW\"]"), false, false, true},
+        {CAPABILITIES("false", "[\"NET_ADMIN\"]", "[\"NET_ADMIN\"]"), false, true, true},
+        {CAPABILITIES("false", "[\"All\"]", "null"), false, true, true},
+        {CAPABILITIES("false", "[\"ALL\"]", "[\"CAP_NET_RAW\"]"), false, true, false},
+        {CAPABILITIES("false", "[\"ALL\",\"NET_ADMIN\"]", "[\"NET_ADMIN\"]"), false, false, true},
+        {CAPABILITIES("false", "[\"ALL\"]", "[\"ALL\"]"), false, true, true},
+        {CAPABILITIES("false", "[\"NET_ADMINS\",\"CAP_\",\"\"]", "[\"NET\"]"), false, false, true},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        fill(f);
+        assert_int_equal(inspect(f, 0, cases[i].text), 0);
+        if (!three[0].capabilities_read || three[0].privileged != cases[i].privileged ||
+            three[0].net_admin != cases[i].net_admin || three[0].net_raw != cases[i].net_raw)
+            fail_msg("%s gave: privileged %d, NET_ADMIN %d, NET_RAW %d", cases[i].text,
+                     three[0].privileged, three[0].net_admin, three[0].net_raw);
+    }
+    static const char *const untold[] = {"{}", CONFIG(""), CONFIG("\"Privileged\":null"),
+                                         CONFIG("\"CapAdd\":[\"NET_ADMIN\"]")};
+    for (size_t i = 0; i < ARRAY_SIZE(untold); i++) {
+        fill(f);
+        assert_int_equal(inspect(f, 0, untold[i]), 0);
+        assert_false(three[0].capabilities_read || three[0].net_admin || three[0].net_raw);
+    }
+}
+
 static void bad_inspects_are_refused(void **state) {
     static const struct {
         const char *text, *message;
@@ -348,6 +460,12 @@ static void bad_inspects_are_refused(void **state) {
         {"{\"HostConfig\":{\"NetworkMode\":7}}",
          "container.HostConfig.NetworkMode: expected a string, found the number 7"},
         {"{\"HostConfig\":{\"NetworkMode\":\"hos", "cut short"},
+        {CONFIG("\"Privileged\":\"no\""),
+         "container.HostConfig.Privileged: expected true or false, found the string \"no\""},
+        {CONFIG("\"Privileged\":troo"), "container.HostConfig.Privileged: no valid JSON"},
+        {CAPABILITIES("false", "{}", "null"), "HostConfig.CapAdd: expected an array"},
+        {CAPABILITIES("false", "null", "[\"ALL\",7]"),
+         "container.HostConfig.CapDrop[1]: expected a string, found the number 7"},
     };
     struct fixture *f = *state;
     fill(f);
@@ -358,6 +476,7 @@ static void bad_inspects_are_refused(void **state) {
         assert_null(strstr(f->error.message, "hunter"));
         assert_string_equal(three[2].network_mode, "");
         assert_int_equal(three[2].n_links, 0);
+        assert_false(three[2].capabilities_read);
     }
 }
 
@@ -393,8 +512,11 @@ int main(void) {
         TEST(ports_of_the_ingress_network_are_read),
         TEST(who_is_on_the_ingress_network_is_a_peer),
         TEST(what_is_no_port_is_no_port),
+        TEST(tunnels_end_where_tasks_are),
+        TEST(bad_overlays_are_refused),
         TEST(links_are_read),
         TEST(network_modes_are_read),
+        TEST(capabilities_are_read),
         TEST(bad_inspects_are_refused),
         TEST(long_inspects_are_bounded),
     };

@@ -23,13 +23,14 @@ _Static_assert(sizeof(struct ng_endpoint) == 80, "new field");
 _Static_assert(sizeof(struct ng_link_to) == 16, "new field");
 _Static_assert(sizeof(struct ng_label) == 16, "new field");
 _Static_assert(sizeof(struct ng_port) == 4, "new field");
-_Static_assert(sizeof(struct ng_container) == 160, "new field");
+_Static_assert(sizeof(struct ng_container) == 160 && offsetof(struct ng_container, net_raw) == 157,
+               "new field"); /* the last one, with room for more behind it */
 _Static_assert(sizeof(struct ng_network) == 96, "new field");
 _Static_assert(sizeof(struct ng_ingress_port) == 6, "new field");
 _Static_assert(sizeof(struct ng_service) == 32, "new field");
 _Static_assert(sizeof(struct ng_open_api) == 48, "new field");
 _Static_assert(sizeof(struct ng_registry) == 8, "new field");
-_Static_assert(sizeof(struct ng_engine) == 192, "new field");
+_Static_assert(sizeof(struct ng_engine) == 224, "new field");
 _Static_assert(sizeof(struct ng_link) == 56, "new field");
 _Static_assert(sizeof(struct ng_ifaddr) == 48, "new field");
 _Static_assert(sizeof(struct ng_route) == 48, "new field");
@@ -193,6 +194,11 @@ static void fill_container(struct dice *dice, struct ng_container *container) {
     LIST(dice, container->exposed, container->n_exposed, fill_port);
     LIST(dice, container->listeners, container->n_listeners, fill_listener);
     container->listeners_read = flip(dice);
+    container->engine_socket = flip(dice);
+    container->capabilities_read = flip(dice);
+    container->privileged = flip(dice);
+    container->net_admin = flip(dice);
+    container->net_raw = flip(dice);
 }
 
 static void fill_network(struct dice *dice, struct ng_network *network) {
@@ -252,6 +258,8 @@ static void fill_engine(struct dice *dice, struct ng_engine *engine) {
     engine->manager = flip(dice);
     if (flip(dice))
         engine->node_addr = addr(dice);
+    if (flip(dice))
+        engine->data_path_addr = addr(dice);
     engine->data_path_port = (uint16_t)roll(dice);
     LIST(dice, engine->peers, engine->n_peers, fill_peer);
     engine->userns = flip(dice);
@@ -470,6 +478,11 @@ static void same_container(const struct ng_container *a, const struct ng_contain
     SAME_LIST(exposed, same_port);
     SAME_LIST(listeners, same_listener);
     SAME(listeners_read);
+    SAME(engine_socket);
+    SAME(capabilities_read);
+    SAME(privileged);
+    SAME(net_admin);
+    SAME(net_raw);
 }
 
 static void same_network(const struct ng_network *a, const struct ng_network *b) {
@@ -527,6 +540,7 @@ static void same_engine(const struct ng_engine *a, const struct ng_engine *b) {
     SAME(podman);
     SAME(manager);
     SAME_ADDR(node_addr);
+    SAME_ADDR(data_path_addr);
     SAME(data_path_port);
     SAME_LIST(peers, same_peer);
     SAME(userns);
