@@ -57,14 +57,37 @@ static int check_owner(struct reading *reading, const char *name, const struct s
     return 0;
 }
 
+static const char *kind_of(mode_t mode) {
+    return S_ISDIR(mode)                    ? "a directory"
+           : S_ISFIFO(mode)                 ? "a FIFO"
+           : S_ISSOCK(mode)                 ? "a socket"
+           : S_ISCHR(mode) || S_ISBLK(mode) ? "a device"
+                                            : "something else";
+}
+
 static int check_file(struct reading *reading, const char *name, int fd) {
     struct stat status;
 
     if (fstat(fd, &status) < 0)
         return cannot(reading, "read", name, errno);
     if (!S_ISREG(status.st_mode))
-        return ng_error_set(reading->error, -EINVAL, name, "is not a regular file");
+        return ng_error_set(reading->error, -EINVAL, name, "is %s and not a regular file",
+                            kind_of(status.st_mode));
     return check_owner(reading, name, &status);
+}
+
+/* Whose link it is says where it leads, now and a moment later. */
+static int check_link(struct reading *reading, int at, const char *path, const char *name) {
+    struct stat status;
+
+    if (fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return cannot(reading, "read", name, errno);
+    if (S_ISLNK(status.st_mode) && status.st_uid != 0 && status.st_uid != geteuid())
+        return ng_error_set(reading->error, -EPERM, name,
+                            "is a link of uid %u, who could lead it anywhere; make it root's "
+                            "with chown -h root",
+                            (unsigned)status.st_uid);
+    return 0;
 }
 
 /* Reads to the end rather than what fstat promised: a file may grow meanwhile. */
@@ -114,7 +137,10 @@ static int read_file(struct reading *reading, int at, const char *path, const ch
     const char *kept_name = ng_arena_strdup(reading->arena, name);
     if (!kept_name)
         return out_of_memory(reading);
-    int r = check_file(reading, name, fd);
+    int r = check_link(reading, at, path, name);
+    if (r < 0)
+        return r;
+    r = check_file(reading, name, fd);
     if (r < 0)
         return r;
     r = read_text(reading, kept_name, fd, &text);

@@ -36,6 +36,11 @@ static void add_rule_chain(struct maker *maker, const struct ng_rule_policy *rul
     ng_guard_hand_over(&chain);
 }
 
+/* Does it close ports of the engine, which are this machine's, and none of containers? */
+static bool is_of_engine(const struct ng_rule_policy *rule) {
+    return rule->usage == NG_USAGE_DOCKER_API || rule->usage == NG_USAGE_CLUSTER;
+}
+
 static bool blocks(const struct ng_rule_policy *rule) {
     return !rule->allow && rule->action == NG_BLOCK;
 }
@@ -116,6 +121,20 @@ static void close_ports(struct chain *chain, const struct zone *zone, bool asked
     }
 }
 
+/* Containers at their own addresses: whatever is not translated, or not tracked at all. What is
+ * published is left to what comes behind this. */
+static void close_direct(struct chain *chain, const struct zone *zone) {
+    const char *closed = ng_guard_closed_chain(chain->maker, zone, zone->direct_by);
+    if (!zone->by_default)
+        ACCEPT(chain, test(NG_GUARD_TRANSLATED));
+    for (size_t i = 0; i < PROTOS; i++)
+        if (zone->by_default)
+            RULE(chain, NG_GUARD_GOTO, closed, is(NG_GUARD_L4PROTO, ng_guard_protos[i]),
+                 test(NG_GUARD_UNTRANSLATED));
+        else
+            RULE(chain, NG_GUARD_GOTO, closed, is(NG_GUARD_L4PROTO, ng_guard_protos[i]));
+}
+
 /* What `usage:` closes of this machine; a container may have the same ports. */
 static void close_engine(struct chain *chain, const struct zone *zone) {
     for (size_t i = 0; i < PROTOS; i++)
@@ -170,7 +189,7 @@ static void add_closed_chain(struct maker *maker, const struct zone *zone, const
     const char *closed = ng_guard_closed_chain(maker, zone, rule);
     const char *drop = ng_guard_rule_chain(maker, rule);
     struct chain chain = {.maker = maker, .chain = {.name = closed}};
-    if (!rule || !rule->usage) {
+    if (!rule || !is_of_engine(rule)) {
         const char *name = ng_guard_printf(maker, "%s/to_container", closed);
         struct chain forwarded = {.maker = maker, .chain = {.name = name}};
         ng_guard_always(&forwarded, NG_GUARD_JUMP, containers);
@@ -220,6 +239,8 @@ static const char *add_forward_chain(struct maker *maker, const struct zone *zon
          is_link(NG_GUARD_OIFNAME, GWBRIDGE));
     close_pairs(&chain, zone);
     close_ports(&chain, zone, true);
+    if (zone->direct_by)
+        close_direct(&chain, zone);
     if (zone->by_default)
         for (size_t i = 0; i < PROTOS; i++)
             RULE(&chain, NG_GUARD_GOTO, ng_guard_closed_chain(maker, zone, NULL),
@@ -308,11 +329,19 @@ static void add_zone_sets(struct maker *maker, struct zone *zone) {
 
 /* -- zones ---------------------------------------------------------------------------- */
 
-static bool closes_any(const struct ng_policy *policy, const char *zone, bool usage) {
+static bool closes_any(const struct ng_policy *policy, const char *zone, bool of_engine) {
     for (size_t i = 0; i < policy->n_rules; i++)
-        if (ng_guard_closes(&policy->rules[i], zone) && (policy->rules[i].usage != 0) == usage)
+        if (ng_guard_closes(&policy->rules[i], zone) &&
+            is_of_engine(&policy->rules[i]) == of_engine)
             return true;
     return false;
+}
+
+static const struct ng_rule_policy *direct_rule(const struct ng_policy *policy, const char *zone) {
+    for (size_t i = 0; i < policy->n_rules; i++)
+        if (policy->rules[i].usage == NG_USAGE_DIRECT && ng_guard_closes(&policy->rules[i], zone))
+            return &policy->rules[i];
+    return NULL;
 }
 
 static bool is_judged(const struct ng_policy *policy, const char *zone) {
@@ -333,6 +362,7 @@ static void add_zone(struct maker *maker, const char *id) {
     zone->id = id;
     zone->by_default = strcmp(id, NG_ZONE_PUBLIC) == 0 && policy->default_action == NG_BLOCK;
     zone->by_rules = closes_any(policy, id, false);
+    zone->direct_by = direct_rule(policy, id);
     add_zone_sets(maker, zone);
     if (closes_any(policy, id, true))
         add_usage_sets(maker, zone);

@@ -68,8 +68,8 @@ static void open_container(struct maker *maker, struct zone *zone,
 /* Is it closed in the zone, on its way to a container, and let be by the policy? */
 static bool is_to_be_opened(const struct maker *maker, const struct zone *zone,
                             const struct ng_exposure *exposure) {
-    bool closed =
-        zone->by_default || ng_guard_is_closed(zone, exposure->proto, exposure->container_port);
+    bool closed = zone->by_default || zone->direct_by ||
+                  ng_guard_is_closed(zone, exposure->proto, exposure->container_port);
     return closed && !ask_policy(maker->result, exposure, zone->id).blocks;
 }
 

@@ -28,7 +28,8 @@ struct list {
 struct zone {
     const char *id;
     bool by_default; /* whatever no rule names is closed */
-    bool by_rules;   /* ports of containers are; else `usage:` alone closes something */
+    bool by_rules;   /* ports of containers are; else `usage:` alone closes the engine's */
+    const struct ng_rule_policy *direct_by; /* closes containers' own addresses; NULL: none */
     /* [port]: 1 + index of the rule that closes it, 0: none. To containers and to this machine, and
      * what `usage:` closes to this machine alone. */
     uint16_t *closed_by[PROTOS], *engine_by[PROTOS];

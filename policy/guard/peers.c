@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/guard/parts.h"
 #include "policy/judge/parts.h"
-#include "policy/reach/route.h"
 
 /* Nodes of a swarm that cannot talk to each other are no swarm: two that are cut off may be what
  * the quorum stands on. */
@@ -13,23 +12,6 @@ static const struct ng_rule_policy *cluster_rule(const struct ng_policy *policy)
     return NULL;
 }
 
-/* The zone that the peer's packets come from and that the rule keeps out; NULL: it stays in touch.
- * They come in where those to it leave. */
-static const char *zone_cut_off(const struct ng_result *result, const struct ng_rule_policy *rule,
-                                struct ng_addr peer) {
-    const struct ng_route_query query = {.family = peer.family, .daddr = peer.value};
-    struct ng_route_result ways[NG_ROUTES_MAX];
-    size_t n = ng_route_lookup(result->world, &query, ways, NG_ROUTES_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const struct ng_link *link =
-            ways[i].type == NG_ROUTE_UNICAST ? ng_link_find(result->world, ways[i].oif) : NULL;
-        const char *zone = link ? ng_zone_of(result->world, result->policy, link, peer) : NULL;
-        if (zone && ng_rule_is_from(rule, zone))
-            return zone;
-    }
-    return NULL;
-}
-
 const char *ng_guard_cut_peers(struct maker *maker) {
     const struct ng_world *world = maker->result->world;
     const struct ng_rule_policy *rule = cluster_rule(maker->result->policy);
@@ -37,7 +19,7 @@ const char *ng_guard_cut_peers(struct maker *maker) {
     for (size_t i = 0; rule && i < world->n_engines; i++)
         for (size_t k = 0; k < world->engines[i].n_peers; k++) {
             struct ng_addr peer = world->engines[i].peers[k];
-            const char *zone = zone_cut_off(maker->result, rule, peer);
+            const char *zone = ng_zone_kept_out(world, maker->result->policy, rule, peer);
             char text[NG_ADDR_TEXT];
             if (zone)
                 told = ng_guard_printf(maker, "%s%s%s from zone %s", told ? told : "",

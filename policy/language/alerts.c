@@ -79,9 +79,10 @@ enum {
 };
 
 static int read_facility(const struct ng_node *node, uint8_t *ret_facility,
-                         struct ng_error *error) {
+                         struct ng_faults *faults) {
     size_t i;
-    int r = ng_read_word(node, "'facility'", facility_words, ARRAY_SIZE(facility_words), &i, error);
+    int r =
+        ng_read_word(node, "'facility'", facility_words, ARRAY_SIZE(facility_words), &i, faults);
     if (r < 0)
         return r;
     size_t number = FACILITY_USER + i;
@@ -91,15 +92,15 @@ static int read_facility(const struct ng_node *node, uint8_t *ret_facility,
 }
 
 static int read_address(struct ng_arena *arena, const struct ng_node *node,
-                        const char **ret_address, struct ng_error *error) {
+                        const char **ret_address, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
     const char *text = NULL;
-    int r = ng_read_text(arena, node, "'address'", &text, error);
+    int r = ng_read_text(arena, node, "'address'", &text, faults);
     if (r < 0)
         return r;
     const char *udp = behind(text, "udp://"), *tcp = behind(text, "tcp://"), *at = udp ? udp : tcp;
     if (strcmp(text, "local") != 0 && !(at && is_host_port(at, strlen(at))))
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected local, udp://HOST[:PORT] or tcp://HOST[:PORT] for "
                              "'address', an IPv6 address in brackets, found %s",
                              ng_node_found(node, found));
@@ -107,51 +108,48 @@ static int read_address(struct ng_arena *arena, const struct ng_node *node,
     return 0;
 }
 
-static int add_syslog(struct ng_alerts_list *list, const struct ng_node *node,
-                      struct ng_error *error) {
+static void add_syslog(struct ng_alerts_list *list, const struct ng_node *node,
+                       struct ng_faults *faults) {
     enum { ADDRESS, FACILITY, N_KEYS };
     static const char *const keys[N_KEYS] = {[ADDRESS] = "address", [FACILITY] = "facility"};
     const struct ng_node *values[N_KEYS];
     struct ng_alerts *alerts = &list->alerts;
 
-    int r = ng_read_mapping(node, "'syslog'", keys, N_KEYS, values, error);
-    if (r < 0)
-        return r;
+    ng_read_mapping(node, "'syslog'", keys, N_KEYS, values, faults);
     if (!alerts->syslog_address) {
         alerts->syslog_address = "local";
         alerts->syslog_facility = FACILITY_DAEMON;
     }
     if (values[ADDRESS])
-        r = read_address(list->arena, values[ADDRESS], &alerts->syslog_address, error);
-    if (r == 0 && values[FACILITY])
-        r = read_facility(values[FACILITY], &alerts->syslog_facility, error);
-    return r;
+        read_address(list->arena, values[ADDRESS], &alerts->syslog_address, faults);
+    if (values[FACILITY])
+        read_facility(values[FACILITY], &alerts->syslog_facility, faults);
 }
 
 /* -- webhook ------------------------------------------------------------------------------- */
 
 /* Whatever is wrong with it, a URL may hold a secret: it is never quoted. */
 static int read_url(struct ng_arena *arena, const struct ng_node *node, const char **ret_url,
-                    struct ng_error *error) {
+                    struct ng_faults *faults) {
     static const char characters[] = LETTERS DIGITS "-._~:/?#[]@!$&'()*+,;=%";
     const char *url = NULL;
     if (node->type == NG_NODE_TEXT && node->text[strspn(node->text, characters)])
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "'url' holds a character that no URL has; write it as %%XX");
-    int r = ng_read_text(arena, node, "'url'", &url, error);
+    int r = ng_read_text(arena, node, "'url'", &url, faults);
     if (r < 0)
         return r;
     const char *https = behind(url, "https://"), *host = https ? https : behind(url, "http://");
     if (!host)
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected a URL that begins with https:// or http:// for 'url'");
     size_t len = strcspn(host, "/?#");
     if (memchr(host, '@', len))
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "'url' holds a name or a password; put what authorizes netguard into "
                              "a file and name that in 'token_file'");
     if (!is_host_port(host, len))
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected HOST or HOST:PORT behind the // of 'url', an IPv6 address "
                              "in brackets");
     *ret_url = url;
@@ -159,14 +157,14 @@ static int read_url(struct ng_arena *arena, const struct ng_node *node, const ch
 }
 
 static int read_token_file(struct ng_arena *arena, const struct ng_node *node,
-                           const char **ret_path, struct ng_error *error) {
+                           const char **ret_path, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
     const char *path = NULL;
-    int r = ng_read_text(arena, node, "'token_file'", &path, error);
+    int r = ng_read_text(arena, node, "'token_file'", &path, faults);
     if (r < 0)
         return r;
     if (path[0] != '/')
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected a path that begins with / for 'token_file', found %s",
                              ng_node_found(node, found));
     *ret_path = path;
@@ -174,65 +172,62 @@ static int read_token_file(struct ng_arena *arena, const struct ng_node *node,
 }
 
 static int read_format(const struct ng_node *node, enum ng_webhook_format *ret_format,
-                       struct ng_error *error) {
+                       struct ng_faults *faults) {
     static const char *const words[] = {
         [NG_WEBHOOK_JSON] = "json",
         [NG_WEBHOOK_ALERTMANAGER] = "alertmanager",
         [NG_WEBHOOK_SLACK] = "slack",
     };
     size_t i;
-    int r = ng_read_word(node, "'format'", words, ARRAY_SIZE(words), &i, error);
+    int r = ng_read_word(node, "'format'", words, ARRAY_SIZE(words), &i, faults);
     if (r == 0)
         *ret_format = (enum ng_webhook_format)i;
     return r;
 }
 
-static int add_webhook(struct ng_alerts_list *list, const struct ng_node *node,
-                       struct ng_error *error) {
+static void add_webhook(struct ng_alerts_list *list, const struct ng_node *node,
+                        struct ng_faults *faults) {
     enum { URL, TOKEN_FILE, FORMAT, N_KEYS };
     static const char *const keys[N_KEYS] = {
         [URL] = "url", [TOKEN_FILE] = "token_file", [FORMAT] = "format"};
     const struct ng_node *values[N_KEYS];
     struct ng_alerts *alerts = &list->alerts;
 
-    int r = ng_read_mapping(node, "'webhook'", keys, N_KEYS, values, error);
-    if (r < 0)
-        return r;
+    int r = ng_read_mapping(node, "'webhook'", keys, N_KEYS, values, faults);
     if (!list->webhook)
         list->webhook = node;
+    list->url_said = list->url_said || r < 0 || values[URL];
     if (values[URL])
-        r = read_url(list->arena, values[URL], &alerts->webhook_url, error);
-    if (r == 0 && values[TOKEN_FILE])
-        r = read_token_file(list->arena, values[TOKEN_FILE], &alerts->webhook_token_file, error);
-    if (r == 0 && values[FORMAT])
-        r = read_format(values[FORMAT], &alerts->webhook_format, error);
-    return r;
+        read_url(list->arena, values[URL], &alerts->webhook_url, faults);
+    if (values[TOKEN_FILE])
+        read_token_file(list->arena, values[TOKEN_FILE], &alerts->webhook_token_file, faults);
+    if (values[FORMAT])
+        read_format(values[FORMAT], &alerts->webhook_format, faults);
 }
 
 /* -- the section --------------------------------------------------------------------------- */
 
-static int add_journal(struct ng_alerts_list *list, const struct ng_node *node,
-                       struct ng_error *error) {
+static void add_journal(struct ng_alerts_list *list, const struct ng_node *node,
+                        struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
     if (node->type != NG_NODE_MAPPING || node->count)
-        return ng_node_error(error, node, -EINVAL,
-                             "expected {} for 'journal', which has no keys, found %s",
-                             ng_node_found(node, found));
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected {} for 'journal', which has no keys, found %s",
+                      ng_node_found(node, found));
     list->alerts.journal = true;
-    return 0;
 }
 
 static int read_min_severity(const struct ng_node *node, enum ng_severity *ret_severity,
-                             struct ng_error *error) {
+                             struct ng_faults *faults) {
     size_t i;
-    int r = ng_read_word(node, "'min_severity'", ng_severity_words, NG_SEVERITY_WORDS, &i, error);
+    int r = ng_read_word(node, "'min_severity'", ng_severity_words, NG_SEVERITY_WORDS, &i, faults);
     if (r == 0)
         *ret_severity = (enum ng_severity)i;
     return r;
 }
 
 /* "90s", "30m", "1h", "7d". */
-static int read_repeat(const struct ng_node *node, int64_t *ret_s, struct ng_error *error) {
+static int read_repeat(const struct ng_node *node, int64_t *ret_s, struct ng_faults *faults) {
     static const char units[] = "smhd";
     static const int64_t seconds[] = {1, 60, 3600, 24 * 3600};
     char found[NG_FOUND_TEXT];
@@ -240,18 +235,19 @@ static int read_repeat(const struct ng_node *node, int64_t *ret_s, struct ng_err
     size_t len = strspn(text, DIGITS);
     const char *unit = len && text[0] != '0' && text[len] ? strchr(units, text[len]) : NULL;
     if (!unit || text[len + 1])
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected a time such as 90s, 30m, 1h or 7d for 'repeat', found %s",
                              ng_node_found(node, found));
     int64_t count = len < 10 ? (int64_t)strtoul(text, NULL, 10) : MAX_REPEAT_S + 1;
     if (count > MAX_REPEAT_S / seconds[unit - units])
-        return ng_node_error(error, node, -EINVAL, "expected at most 366d for 'repeat', found %s",
+        return ng_node_fault(faults, node, -EINVAL, "expected at most 366d for 'repeat', found %s",
                              ng_node_found(node, found));
     *ret_s = count * seconds[unit - units];
     return 0;
 }
 
-int ng_alerts_add(struct ng_alerts_list *list, const struct ng_node *node, struct ng_error *error) {
+void ng_alerts_add(struct ng_alerts_list *list, const struct ng_node *node,
+                   struct ng_faults *faults) {
     enum { JOURNAL, SYSLOG, WEBHOOK, MIN_SEVERITY, REPEAT, N_KEYS };
     static const char *const keys[N_KEYS] = {
         [JOURNAL] = "journal",           [SYSLOG] = "syslog", [WEBHOOK] = "webhook",
@@ -259,28 +255,25 @@ int ng_alerts_add(struct ng_alerts_list *list, const struct ng_node *node, struc
     };
     const struct ng_node *values[N_KEYS];
 
-    int r = ng_read_mapping(node, "'alerts'", keys, N_KEYS, values, error);
-    if (r == 0 && values[JOURNAL])
-        r = add_journal(list, values[JOURNAL], error);
-    if (r == 0 && values[SYSLOG])
-        r = add_syslog(list, values[SYSLOG], error);
-    if (r == 0 && values[WEBHOOK])
-        r = add_webhook(list, values[WEBHOOK], error);
-    if (r == 0 && values[MIN_SEVERITY])
-        r = read_min_severity(values[MIN_SEVERITY], &list->alerts.min_severity, error);
-    if (r == 0 && values[REPEAT])
-        r = read_repeat(values[REPEAT], &list->alerts.repeat_s, error);
-    return r;
+    ng_read_mapping(node, "'alerts'", keys, N_KEYS, values, faults);
+    if (values[JOURNAL])
+        add_journal(list, values[JOURNAL], faults);
+    if (values[SYSLOG])
+        add_syslog(list, values[SYSLOG], faults);
+    if (values[WEBHOOK])
+        add_webhook(list, values[WEBHOOK], faults);
+    if (values[MIN_SEVERITY])
+        read_min_severity(values[MIN_SEVERITY], &list->alerts.min_severity, faults);
+    if (values[REPEAT])
+        read_repeat(values[REPEAT], &list->alerts.repeat_s, faults);
 }
 
-int ng_alerts_finish(const struct ng_alerts_list *list, struct ng_alerts *ret_alerts,
-                     struct ng_error *error) {
+struct ng_alerts ng_alerts_finish(const struct ng_alerts_list *list, struct ng_faults *faults) {
     struct ng_alerts alerts = list->alerts;
-    if (list->webhook && !alerts.webhook_url)
-        return ng_node_error(error, list->webhook, -EINVAL,
-                             "'webhook' needs a 'url', such as https://alerts.example/hook");
+    if (list->webhook && !list->url_said)
+        ng_node_fault(faults, list->webhook, -EINVAL,
+                      "'webhook' needs a 'url', such as https://alerts.example/hook");
     if (!alerts.syslog_address && !alerts.webhook_url)
         alerts.journal = true;
-    *ret_alerts = alerts;
-    return 0;
+    return alerts;
 }

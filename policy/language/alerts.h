@@ -10,14 +10,14 @@ struct ng_alerts_list {
     struct ng_arena *arena;
     struct ng_alerts alerts;
     const struct ng_node *webhook; /* where it was first said; NULL: it was not */
+    bool url_said;                 /* or something that may have been meant as one */
 };
 
 /* Adds one file's `alerts:`. The last scalar stands, each for itself. */
-int ng_alerts_add(struct ng_alerts_list *list, const struct ng_node *node,
-                  struct ng_error *error) _must_check_;
+void ng_alerts_add(struct ng_alerts_list *list, const struct ng_node *node,
+                   struct ng_faults *faults);
 
 /* After the last file: what they come to. */
-int ng_alerts_finish(const struct ng_alerts_list *list, struct ng_alerts *ret_alerts,
-                     struct ng_error *error) _must_check_;
+struct ng_alerts ng_alerts_finish(const struct ng_alerts_list *list, struct ng_faults *faults);
 
 #endif

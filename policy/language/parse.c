@@ -21,10 +21,11 @@ struct level {
 struct builder {
     struct ng_arena *arena;
     const char *source;
-    struct ng_error *error;
+    struct ng_faults *faults;
     struct ng_node *root;
     struct level stack[MAX_DEPTH];
     size_t depth, n_nodes, n_documents;
+    int duplicates; /* -EINVAL: there are duplicate keys */
 };
 
 static unsigned line_of(const yaml_event_t *event) {
@@ -35,11 +36,11 @@ static unsigned column_of(const yaml_event_t *event) {
     return (unsigned)event->start_mark.column + 1;
 }
 
-#define event_error(b, event, code, ...)                                                           \
-    ng_error_set_at((b)->error, (code), (b)->source, line_of(event), column_of(event), __VA_ARGS__)
+#define event_fault(b, event, code, ...)                                                           \
+    ng_fault_add((b)->faults, (code), (b)->source, line_of(event), column_of(event), __VA_ARGS__)
 
 static int no_memory(struct builder *b) {
-    return ng_error_set(b->error, -ENOMEM, b->source, "out of memory");
+    return ng_faults_no_memory(b->faults);
 }
 
 static struct ng_node *node_new(struct builder *b, const yaml_event_t *event,
@@ -56,14 +57,14 @@ static struct ng_node *node_new(struct builder *b, const yaml_event_t *event,
 
 static int take_key(struct builder *b, struct level *level, const struct ng_node *key) {
     if (key->type == NG_NODE_LIST || key->type == NG_NODE_MAPPING)
-        return ng_node_error(b->error, key, -EINVAL,
+        return ng_node_fault(b->faults, key, -EINVAL,
                              "a key must be one word, found %s; quote a text that begins with "
                              "'[' or '{'",
                              key->type == NG_NODE_LIST ? "a list" : "a mapping");
     if (!*key->text)
-        return ng_node_error(b->error, key, -EINVAL, "a key is missing before ':'");
+        return ng_node_fault(b->faults, key, -EINVAL, "a key is missing before ':'");
     if (strcmp(key->text, "<<") == 0)
-        return ng_node_error(b->error, key, -EINVAL,
+        return ng_node_fault(b->faults, key, -EINVAL,
                              "merge keys ('<<') are not part of the policy language; "
                              "write the keys out");
     level->key = key;
@@ -73,7 +74,7 @@ static int take_key(struct builder *b, struct level *level, const struct ng_node
 /* Puts a node where it belongs: the root, the next item, the next key or that key's value. */
 static int place(struct builder *b, struct ng_node *node) {
     if (++b->n_nodes > MAX_NODES)
-        return ng_node_error(b->error, node, -E2BIG, "more than %d values in one file", MAX_NODES);
+        return ng_node_fault(b->faults, node, -E2BIG, "more than %d values in one file", MAX_NODES);
     if (b->depth == 0) {
         b->root = node;
         return 0;
@@ -98,7 +99,7 @@ static int add_scalar(struct builder *b, const yaml_event_t *event) {
     size_t len = event->data.scalar.length;
 
     if (memchr(value, '\0', len))
-        return event_error(b, event, -EINVAL, "a NUL character is not allowed in a text");
+        return event_fault(b, event, -EINVAL, "a NUL character is not allowed in a text");
     struct ng_node *node = node_new(b, event, NG_NODE_TEXT);
     if (!node)
         return no_memory(b);
@@ -112,7 +113,7 @@ static int add_scalar(struct builder *b, const yaml_event_t *event) {
 
 static int open_level(struct builder *b, const yaml_event_t *event, enum ng_node_type type) {
     if (b->depth == MAX_DEPTH)
-        return event_error(b, event, -E2BIG, "nested more than %d levels deep", MAX_DEPTH);
+        return event_fault(b, event, -E2BIG, "nested more than %d levels deep", MAX_DEPTH);
     struct ng_node *node = node_new(b, event, type);
     if (!node)
         return no_memory(b);
@@ -133,8 +134,8 @@ static int compare_keys(const void *left, const void *right) {
     return (*a)->key->column < (*b)->key->column ? -1 : 1;
 }
 
-/* Reports the first key, in the order of the text, that was there before. */
-static int refuse_duplicate_keys(struct builder *b, const struct ng_node *mapping) {
+/* Told of and no reason to stop: the tree is as good as any. */
+static int tell_duplicate_keys(struct builder *b, const struct ng_node *mapping) {
     const struct ng_node **sorted = ng_arena_alloc(b->arena, mapping->count, sizeof(*sorted));
     if (!sorted)
         return no_memory(b);
@@ -143,37 +144,32 @@ static int refuse_duplicate_keys(struct builder *b, const struct ng_node *mappin
     if (mapping->count > 1)
         qsort(sorted, mapping->count, sizeof(*sorted), compare_keys);
 
-    const struct ng_node *first = NULL, *again = NULL;
-    for (size_t i = 1; i < mapping->count; i++) {
-        const struct ng_node *before = sorted[i - 1]->key, *key = sorted[i]->key;
-        if (strcmp(before->text, key->text) != 0)
-            continue;
-        if (again &&
-            (again->line < key->line || (again->line == key->line && again->column < key->column)))
-            continue;
-        first = before;
-        again = key;
+    for (size_t i = 1, first = 0; i < mapping->count; i++) {
+        const struct ng_node *key = sorted[i]->key;
+        char quoted[NG_FOUND_TEXT];
+        if (strcmp(sorted[first]->key->text, key->text) != 0)
+            first = i;
+        else
+            b->duplicates = ng_node_fault(b->faults, key, -EINVAL,
+                                          "duplicate key %s; it already stands at line %u",
+                                          ng_quote(key->text, quoted), sorted[first]->key->line);
     }
-    if (!again)
-        return 0;
-    char quoted[NG_FOUND_TEXT];
-    return ng_node_error(b->error, again, -EINVAL, "duplicate key %s; it already stands at line %u",
-                         ng_quote(again->text, quoted), first->line);
+    return 0;
 }
 
 static int close_level(struct builder *b) {
     const struct ng_node *node = b->stack[--b->depth].node;
-    return node->type == NG_NODE_MAPPING ? refuse_duplicate_keys(b, node) : 0;
+    return node->type == NG_NODE_MAPPING ? tell_duplicate_keys(b, node) : 0;
 }
 
 static int start_document(struct builder *b, const yaml_event_t *event) {
     const yaml_version_directive_t *version = event->data.document_start.version_directive;
 
     if (b->n_documents++ > 0)
-        return event_error(b, event, -EINVAL,
+        return event_fault(b, event, -EINVAL,
                            "a second document begins here; a policy file is one document");
     if (version && version->minor != 2)
-        return event_error(b, event, -EINVAL,
+        return event_fault(b, event, -EINVAL,
                            "a policy is YAML 1.2, found '%%YAML %d.%d'; remove that line",
                            version->major, version->minor);
     return 0;
@@ -182,11 +178,11 @@ static int start_document(struct builder *b, const yaml_event_t *event) {
 static int refuse_decoration(struct builder *b, const yaml_event_t *event,
                              const yaml_char_t *anchor, const yaml_char_t *tag) {
     if (anchor)
-        return event_error(b, event, -EINVAL,
+        return event_fault(b, event, -EINVAL,
                            "anchors ('&name') are not part of the policy language; "
                            "write the value out wherever it is needed");
     if (tag)
-        return event_error(b, event, -EINVAL,
+        return event_fault(b, event, -EINVAL,
                            "tags ('!name') are not part of the policy language; "
                            "quote the text if it begins with '!'");
     return 0;
@@ -199,7 +195,7 @@ static int take_event(struct builder *b, const yaml_event_t *event) {
     case YAML_DOCUMENT_START_EVENT:
         return start_document(b, event);
     case YAML_ALIAS_EVENT:
-        return event_error(b, event, -EINVAL,
+        return event_fault(b, event, -EINVAL,
                            "aliases ('*name') are not part of the policy language; "
                            "write the value out, or quote a glob that begins with '*'");
     case YAML_SCALAR_EVENT:
@@ -226,7 +222,7 @@ static int read_events(struct builder *b, yaml_parser_t *parser,
     for (;;) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event))
-            return ng_syntax_error(parser, text, b->error);
+            return ng_syntax_error(parser, text, b->faults);
         bool end = event.type == YAML_STREAM_END_EVENT;
         int r = take_event(b, &event);
         yaml_event_delete(&event);
@@ -237,13 +233,13 @@ static int read_events(struct builder *b, yaml_parser_t *parser,
 
 /* Tag directives have no use without tags, and libyaml compares each with all before it: a
  * file of them would take seconds. Nothing else in a policy begins a line like that. */
-static int refuse_tag_directives(const struct ng_policy_text *text, struct ng_error *error) {
+static int refuse_tag_directives(const struct ng_policy_text *text, struct ng_faults *faults) {
     const char *line = text->bytes, *end = text->bytes + text->len_bytes;
 
     for (unsigned number = 1; line; number++) {
         if (end - line >= 4 && memcmp(line, "%TAG", 4) == 0)
-            return ng_error_set_at(error, -EINVAL, text->name, number, 1,
-                                   "%%TAG is not part of the policy language; remove that line");
+            return ng_fault_add(faults, -EINVAL, text->name, number, 1,
+                                "%%TAG is not part of the policy language; remove that line");
         line = memchr(line, '\n', (size_t)(end - line));
         line = line ? line + 1 : NULL;
     }
@@ -261,9 +257,9 @@ static struct ng_policy_text without_mark(struct ng_policy_text text) {
 }
 
 int ng_tree_parse(struct ng_arena *arena, const struct ng_policy_text *given,
-                  const struct ng_node **ret_root, struct ng_error *error) {
+                  const struct ng_node **ret_root, struct ng_faults *faults) {
     if (given->len_bytes > MAX_SIZE_BYTES)
-        return ng_error_set(error, -E2BIG, given->name,
+        return ng_fault_add(faults, -E2BIG, given->name, 0, 0,
                             "the file has %zu bytes; a policy file has %u at most",
                             given->len_bytes, MAX_SIZE_BYTES);
     if (given->len_bytes == 0) {
@@ -271,14 +267,14 @@ int ng_tree_parse(struct ng_arena *arena, const struct ng_policy_text *given,
         return 0;
     }
     struct ng_policy_text text = without_mark(*given);
-    int r = ng_text_check(&text, error);
+    int r = ng_text_check(&text, faults);
     if (r < 0)
         return r;
-    r = refuse_tag_directives(&text, error);
+    r = refuse_tag_directives(&text, faults);
     if (r < 0)
         return r;
 
-    struct builder b = {.arena = arena, .source = text.name, .error = error};
+    struct builder b = {.arena = arena, .source = text.name, .faults = faults};
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return no_memory(&b);
@@ -290,5 +286,5 @@ int ng_tree_parse(struct ng_arena *arena, const struct ng_policy_text *given,
         return r;
     /* "---" alone, or a file of comments, is an empty document or none. */
     *ret_root = b.root && b.root->type == NG_NODE_NULL ? NULL : b.root;
-    return 0;
+    return b.duplicates;
 }

@@ -12,6 +12,7 @@ struct ng_port_group {
     const char *name;
     const struct ng_port_match *ports;
     size_t n_ports;
+    const char *also[2]; /* of a built-in one: others that it holds, too; NULL: none */
 };
 
 /* The groups that are there without being written, sorted by name; @any is not among them. */
@@ -24,15 +25,18 @@ struct ng_port_groups;
 struct ng_port_groups *ng_port_groups_new(struct ng_arena *arena) _must_check_;
 
 /* Adds one file's `ports:`. A group that another file has begun gets longer. */
-int ng_port_groups_add(struct ng_port_groups *groups, const struct ng_node *node,
-                       struct ng_error *error) _must_check_;
+void ng_port_groups_add(struct ng_port_groups *groups, const struct ng_node *node,
+                        struct ng_faults *faults);
+
+/* There may be more: some could not be read. */
+void ng_port_groups_may_be_more(struct ng_port_groups *groups);
 
 /* After the last file: what the names stand for. */
-int ng_port_groups_resolve(struct ng_port_groups *groups, struct ng_error *error) _must_check_;
+void ng_port_groups_resolve(struct ng_port_groups *groups, struct ng_faults *faults);
 
 /* The list of a rule, groups expanded; what came from one carries its name. */
-int ng_ports_read(struct ng_port_groups *groups, const struct ng_node *node,
-                  const struct ng_port_match **ret_ports, size_t *ret_count,
-                  struct ng_error *error) _must_check_;
+void ng_ports_read(struct ng_port_groups *groups, const struct ng_node *node,
+                   const struct ng_port_match **ret_ports, size_t *ret_count,
+                   struct ng_faults *faults);
 
 #endif

@@ -80,44 +80,47 @@ static size_t find_key(const char *text, const char *const *keys, size_t n_keys)
 }
 
 static int unknown_key(const struct ng_node *key, const char *what, const char *const *keys,
-                       size_t n_keys, struct ng_error *error) {
+                       size_t n_keys, struct ng_faults *faults) {
     char quoted[NG_FOUND_TEXT], hint[NG_HINT_TEXT], known[200];
-    return ng_node_error(error, key, -EINVAL, "unknown key %s in %s; expected %s%s",
+    return ng_node_fault(faults, key, -EINVAL, "unknown key %s in %s; expected %s%s",
                          ng_quote(key->text, quoted), what,
                          ng_enumerate(keys, n_keys, known, sizeof(known)),
                          ng_hint(key->text, keys, n_keys, hint));
 }
 
 int ng_read_mapping(const struct ng_node *node, const char *what, const char *const *keys,
-                    size_t n_keys, const struct ng_node **ret_values, struct ng_error *error) {
+                    size_t n_keys, const struct ng_node **ret_values, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT], known[200];
-
-    if (node->type != NG_NODE_MAPPING)
-        return ng_node_error(error, node, -EINVAL, "expected a mapping for %s (%s), found %s", what,
-                             ng_enumerate(keys, n_keys, known, sizeof(known)),
-                             ng_node_found(node, found));
-    for (size_t i = 0; i < node->count; i++)
-        if (find_key(node->items[i]->key->text, keys, n_keys) == n_keys)
-            return unknown_key(node->items[i]->key, what, keys, n_keys, error);
+    int r = 0;
 
     for (size_t i = 0; i < n_keys; i++)
         ret_values[i] = NULL;
-    for (size_t i = 0; i < node->count; i++)
-        ret_values[find_key(node->items[i]->key->text, keys, n_keys)] = node->items[i];
-    return 0;
+    if (node->type != NG_NODE_MAPPING)
+        return ng_node_fault(faults, node, -EINVAL, "expected a mapping for %s (%s), found %s",
+                             what, ng_enumerate(keys, n_keys, known, sizeof(known)),
+                             ng_node_found(node, found));
+    for (size_t i = 0; i < node->count && ng_faults_go_on(faults); i++) {
+        size_t k = find_key(node->items[i]->key->text, keys, n_keys);
+        if (k == n_keys)
+            r = unknown_key(node->items[i]->key, what, keys, n_keys, faults);
+        else
+            ret_values[k] = node->items[i];
+    }
+    return r;
 }
 
-int ng_expect_list(const struct ng_node *node, const char *what, struct ng_error *error) {
+size_t ng_expect_list(const struct ng_node *node, const char *what, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
 
-    if (node->type != NG_NODE_LIST)
-        return ng_node_error(error, node, -EINVAL, "expected a list for %s, found %s", what,
-                             ng_node_found(node, found));
+    if (node->type == NG_NODE_LIST)
+        return node->count;
+    ng_node_fault(faults, node, -EINVAL, "expected a list for %s, found %s", what,
+                  ng_node_found(node, found));
     return 0;
 }
 
 int ng_read_word(const struct ng_node *node, const char *what, const char *const *words,
-                 size_t n_words, size_t *ret_index, struct ng_error *error) {
+                 size_t n_words, size_t *ret_index, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT], hint[NG_HINT_TEXT] = "", known[200];
 
     if (node->type == NG_NODE_TEXT) {
@@ -128,12 +131,12 @@ int ng_read_word(const struct ng_node *node, const char *what, const char *const
         }
         ng_hint(node->text, words, n_words, hint);
     }
-    return ng_node_error(error, node, -EINVAL, "expected %s for %s, found %s%s",
+    return ng_node_fault(faults, node, -EINVAL, "expected %s for %s, found %s%s",
                          ng_enumerate(words, n_words, known, sizeof(known)), what,
                          ng_node_found(node, found), hint);
 }
 
-static int expect_text(const struct ng_node *node, const char *what, struct ng_error *error) {
+static int expect_text(const struct ng_node *node, const char *what, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
 
     switch (node->type) {
@@ -142,47 +145,47 @@ static int expect_text(const struct ng_node *node, const char *what, struct ng_e
     case NG_NODE_BOOL:
     case NG_NODE_NUMBER:
     case NG_NODE_FLOAT:
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected text for %s, found %s; put it in quotes", what,
                              ng_node_found(node, found));
     default:
-        return ng_node_error(error, node, -EINVAL, "expected text for %s, found %s", what,
+        return ng_node_fault(faults, node, -EINVAL, "expected text for %s, found %s", what,
                              ng_node_found(node, found));
     }
     if (strlen(node->text) > MAX_TEXT_BYTES)
-        return ng_node_error(error, node, -E2BIG, "%s has more than %d bytes", what,
+        return ng_node_fault(faults, node, -E2BIG, "%s has more than %d bytes", what,
                              MAX_TEXT_BYTES);
     return 0;
 }
 
 static int copy_text(struct ng_arena *arena, const struct ng_node *node, const char **ret_text,
-                     struct ng_error *error) {
+                     struct ng_faults *faults) {
     char *text = ng_arena_strdup(arena, node->text);
     if (!text)
-        return ng_error_set(error, -ENOMEM, node->source, "out of memory");
+        return ng_faults_no_memory(faults);
     *ret_text = text;
     return 0;
 }
 
 int ng_read_text_or_empty(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                          const char **ret_text, struct ng_error *error) {
+                          const char **ret_text, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
-    int r = expect_text(node, what, error);
+    int r = expect_text(node, what, faults);
     if (r < 0)
         return r;
     for (const char *c = node->text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return ng_node_error(error, node, -EINVAL, "%s holds a control character: %s", what,
+            return ng_node_fault(faults, node, -EINVAL, "%s holds a control character: %s", what,
                                  ng_quote(node->text, found));
-    return copy_text(arena, node, ret_text, error);
+    return copy_text(arena, node, ret_text, faults);
 }
 
 int ng_read_text(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                 const char **ret_text, struct ng_error *error) {
+                 const char **ret_text, struct ng_faults *faults) {
     if (node->type == NG_NODE_TEXT && !*node->text)
-        return ng_node_error(error, node, -EINVAL, "%s is empty; expected at least one character",
+        return ng_node_fault(faults, node, -EINVAL, "%s is empty; expected at least one character",
                              what);
-    return ng_read_text_or_empty(arena, node, what, ret_text, error);
+    return ng_read_text_or_empty(arena, node, what, ret_text, faults);
 }
 
 static bool is_id(const char *text) {
@@ -191,17 +194,17 @@ static bool is_id(const char *text) {
 }
 
 int ng_read_id(struct ng_arena *arena, const struct ng_node *node, const char *what,
-               const char **ret_id, struct ng_error *error) {
+               const char **ret_id, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
-    int r = expect_text(node, what, error);
+    int r = expect_text(node, what, faults);
     if (r < 0)
         return r;
     if (!is_id(node->text))
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "%s is 1 to %d letters, digits, '.', '_' or '-' and begins with a "
                              "letter, a digit or '_', found %s",
                              what, MAX_ID_BYTES, ng_node_found(node, found));
-    return copy_text(arena, node, ret_id, error);
+    return copy_text(arena, node, ret_id, faults);
 }
 
 static bool is_blank(char c) {
@@ -209,13 +212,13 @@ static bool is_blank(char c) {
 }
 
 int ng_read_prose(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                  const char **ret_text, struct ng_error *error) {
-    int r = expect_text(node, what, error);
+                  const char **ret_text, struct ng_faults *faults) {
+    int r = expect_text(node, what, faults);
     if (r < 0)
         return r;
     char *text = ng_arena_strdup(arena, node->text);
     if (!text)
-        return ng_error_set(error, -ENOMEM, node->source, "out of memory");
+        return ng_faults_no_memory(faults);
     char *to = text;
     for (const char *from = node->text; *from; from++) {
         if (!is_blank(*from))
@@ -227,25 +230,26 @@ int ng_read_prose(struct ng_arena *arena, const struct ng_node *node, const char
         to--;
     *to = '\0';
     if (to == text)
-        return ng_node_error(error, node, -EINVAL, "%s is empty; expected at least one word", what);
+        return ng_node_fault(faults, node, -EINVAL, "%s is empty; expected at least one word",
+                             what);
     *ret_text = text;
     return 0;
 }
 
 int ng_read_texts(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                  struct ng_strings *ret_texts, struct ng_error *error) {
+                  struct ng_strings *ret_texts, struct ng_faults *faults) {
     size_t count = ng_node_count(node);
     if (count == 0)
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected at least one text for %s, found an empty list", what);
     const char **items = ng_arena_alloc(arena, count, sizeof(*items));
     if (!items)
-        return ng_error_set(error, -ENOMEM, node->source, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        int r = ng_read_text(arena, ng_node_item(node, i), what, &items[i], error);
-        if (r < 0)
-            return r;
-    }
-    *ret_texts = (struct ng_strings){.items = items, .count = count};
-    return 0;
+        return ng_faults_no_memory(faults);
+    int r = 0;
+    for (size_t i = 0; i < count && ng_faults_go_on(faults); i++)
+        if (ng_read_text(arena, ng_node_item(node, i), what, &items[i], faults) < 0)
+            r = -EINVAL;
+    if (r == 0)
+        *ret_texts = (struct ng_strings){.items = items, .count = count};
+    return r;
 }

@@ -19,84 +19,76 @@ struct labels {
     size_t count, capacity;
 };
 
-static int add_label(struct ng_arena *arena, struct labels *labels, const char *key,
-                     const struct ng_node *value, struct ng_error *error) {
-    const char *glob;
+static void add_label(struct ng_arena *arena, struct labels *labels, const char *key,
+                      const struct ng_node *value, struct ng_faults *faults) {
+    const char *glob = NULL;
 
     if (value->type == NG_NODE_NULL)
-        return ng_node_error(error, value, -EINVAL,
-                             "expected a glob for the label, found nothing; \"*\" stands for any "
-                             "value");
-    int r = ng_read_text_or_empty(arena, value, "the value of a label", &glob, error);
-    if (r < 0)
-        return r;
+        ng_node_fault(faults, value, -EINVAL,
+                      "expected a glob for the label, found nothing; \"*\" stands for any value");
+    else
+        ng_read_text_or_empty(arena, value, "the value of a label", &glob, faults);
     struct ng_label *label = NG_ARENA_APPEND(arena, labels->items, labels->count, labels->capacity);
-    if (!label)
-        return ng_error_set(error, -ENOMEM, value->source, "out of memory");
-    *label = (struct ng_label){.key = key, .value = glob};
-    return 0;
+    if (label)
+        *label = (struct ng_label){.key = key, .value = glob};
+    else
+        ng_faults_no_memory(faults);
 }
 
 /* A label with a list of globs becomes one entry per glob, all under the same key. */
-static int read_label(struct ng_arena *arena, struct labels *labels, const struct ng_node *node,
-                      struct ng_error *error) {
+static void read_label(struct ng_arena *arena, struct labels *labels, const struct ng_node *node,
+                       struct ng_faults *faults) {
     const char *key = ng_arena_strdup(arena, node->key->text);
-    if (!key)
-        return ng_error_set(error, -ENOMEM, node->source, "out of memory");
     size_t count = ng_node_count(node);
+    if (!key)
+        ng_faults_no_memory(faults);
     if (count == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "expected at least one glob for the label, found an empty list");
-    for (size_t i = 0; i < count; i++) {
-        int r = add_label(arena, labels, key, ng_node_item(node, i), error);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected at least one glob for the label, found an empty list");
+    for (size_t i = 0; i < count && ng_faults_go_on(faults); i++)
+        add_label(arena, labels, key, ng_node_item(node, i), faults);
 }
 
-static int read_labels(struct ng_arena *arena, const struct ng_node *node,
-                       struct ng_selector *selector, struct ng_error *error) {
+static void read_labels(struct ng_arena *arena, const struct ng_node *node,
+                        struct ng_selector *selector, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT];
     struct labels labels = {0};
 
-    if (node->type != NG_NODE_MAPPING || node->count == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "expected a mapping of label to glob for 'label', such as "
-                             "{role: gateway}, found %s",
-                             node->type == NG_NODE_MAPPING ? "an empty mapping"
-                                                           : ng_node_found(node, found));
-    for (size_t i = 0; i < node->count; i++) {
-        int r = read_label(arena, &labels, node->items[i], error);
-        if (r < 0)
-            return r;
+    if (node->type != NG_NODE_MAPPING || node->count == 0) {
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected a mapping of label to glob for 'label', such as {role: gateway}, "
+                      "found %s",
+                      node->type == NG_NODE_MAPPING ? "an empty mapping"
+                                                    : ng_node_found(node, found));
+        return;
     }
+    for (size_t i = 0; i < node->count && ng_faults_go_on(faults); i++)
+        read_label(arena, &labels, node->items[i], faults);
     selector->labels = labels.items;
     selector->n_labels = labels.count;
-    return 0;
 }
 
-static int read_host(struct ng_arena *arena, const struct ng_node *node,
-                     struct ng_selector *selector, struct ng_error *error) {
+static void read_host(struct ng_arena *arena, const struct ng_node *node,
+                      struct ng_selector *selector, struct ng_faults *faults) {
     static const char *const host_keys[] = {"process"};
     const struct ng_node *process;
 
+    selector->host = true;
     if (node->type != NG_NODE_MAPPING) {
         char found[NG_FOUND_TEXT];
-        return ng_node_error(error, node, -EINVAL,
-                             "expected a mapping for 'host', found %s; {host: {process: sshd}} is "
-                             "one service of this machine, {host: {}} are all of them",
-                             ng_node_found(node, found));
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected a mapping for 'host', found %s; {host: {process: sshd}} is one "
+                      "service of this machine, {host: {}} are all of them",
+                      ng_node_found(node, found));
+        return;
     }
-    int r = ng_read_mapping(node, "'host'", host_keys, ARRAY_SIZE(host_keys), &process, error);
-    if (r < 0)
-        return r;
-    selector->host = true;
-    return process ? ng_read_texts(arena, process, "'process'", &selector->process, error) : 0;
+    ng_read_mapping(node, "'host'", host_keys, ARRAY_SIZE(host_keys), &process, faults);
+    if (process)
+        ng_read_texts(arena, process, "'process'", &selector->process, faults);
 }
 
-static int read_selector(struct ng_arena *arena, const struct ng_node *node,
-                         struct ng_selector *selector, struct ng_error *error) {
+static void read_selector(struct ng_arena *arena, const struct ng_node *node,
+                          struct ng_selector *selector, struct ng_faults *faults) {
     const struct ng_node *values[N_KEYS];
     struct ng_strings *const patterns[] = {
         [NAME] = &selector->name,   [IMAGE] = &selector->image,     [SERVICE] = &selector->service,
@@ -107,43 +99,36 @@ static int read_selector(struct ng_arena *arena, const struct ng_node *node,
         [STACK] = "'stack'", [NETWORK] = "'network'",
     };
 
-    int r = ng_read_mapping(node, "a selector", selector_keys, N_KEYS, values, error);
-    if (r < 0)
-        return r;
-    if (node->count == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "an empty selector would match every container; expected at least "
-                             "one key, or {name: \"*\"} to say so");
+    int r = ng_read_mapping(node, "a selector", selector_keys, N_KEYS, values, faults);
+    if (r == 0 && node->count == 0)
+        ng_node_fault(faults, node, -EINVAL,
+                      "an empty selector would match every container; expected at least one key, "
+                      "or {name: \"*\"} to say so");
     if (values[HOST] && node->count > 1)
-        return ng_node_error(error, values[HOST]->key, -EINVAL,
-                             "'host' stands alone in a selector: the machine's own services have "
-                             "no name, image, network or label");
-    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
-        r = values[i] ? ng_read_texts(arena, values[i], names[i], patterns[i], error) : 0;
-        if (r < 0)
-            return r;
-    }
-    r = values[LABEL] ? read_labels(arena, values[LABEL], selector, error) : 0;
-    if (r < 0)
-        return r;
-    return values[HOST] ? read_host(arena, values[HOST], selector, error) : 0;
+        ng_node_fault(faults, values[HOST]->key, -EINVAL,
+                      "'host' stands alone in a selector: the machine's own services have no "
+                      "name, image, network or label");
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+        if (values[i])
+            ng_read_texts(arena, values[i], names[i], patterns[i], faults);
+    if (values[LABEL])
+        read_labels(arena, values[LABEL], selector, faults);
+    if (values[HOST])
+        read_host(arena, values[HOST], selector, faults);
 }
 
 int ng_selectors_read(struct ng_arena *arena, const struct ng_node *node, const char *what,
                       const struct ng_selector **ret_any_of, size_t *ret_count,
-                      struct ng_error *error) {
+                      struct ng_faults *faults) {
     size_t count = ng_node_count(node);
     if (count == 0)
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected at least one selector for %s, found an empty list", what);
     struct ng_selector *any_of = ng_arena_alloc(arena, count, sizeof(*any_of));
     if (!any_of)
-        return ng_error_set(error, -ENOMEM, node->source, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        int r = read_selector(arena, ng_node_item(node, i), &any_of[i], error);
-        if (r < 0)
-            return r;
-    }
+        return ng_faults_no_memory(faults);
+    for (size_t i = 0; i < count && ng_faults_go_on(faults); i++)
+        read_selector(arena, ng_node_item(node, i), &any_of[i], faults);
     *ret_any_of = any_of;
     *ret_count = count;
     return 0;

@@ -7,6 +7,6 @@
 /* One selector or a list of them, at least one. `what` names the key: "'to'". */
 int ng_selectors_read(struct ng_arena *arena, const struct ng_node *node, const char *what,
                       const struct ng_selector **ret_any_of, size_t *ret_count,
-                      struct ng_error *error) _must_check_;
+                      struct ng_faults *faults);
 
 #endif

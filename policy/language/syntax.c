@@ -94,31 +94,31 @@ static const char *bad_start(char c) {
     }
 }
 
-static int error_at(struct ng_error *error, const char *source, yaml_mark_t mark,
+static int fault_at(struct ng_faults *faults, const char *source, yaml_mark_t mark,
                     const char *message) {
-    return ng_error_set_at(error, -EINVAL, source, (unsigned)mark.line + 1,
-                           (unsigned)mark.column + 1, "%s", message);
+    return ng_fault_add(faults, -EINVAL, source, (unsigned)mark.line + 1, (unsigned)mark.column + 1,
+                        "%s", message);
 }
 
 int ng_syntax_error(const yaml_parser_t *parser, const struct ng_policy_text *text,
-                    struct ng_error *error) {
+                    struct ng_faults *faults) {
     const char *problem = parser->problem ? parser->problem : "the parser stopped";
 
     if (parser->error == YAML_MEMORY_ERROR)
-        return ng_error_set(error, -ENOMEM, text->name, "out of memory");
+        return ng_faults_no_memory(faults);
     if (strcmp(problem, "found character that cannot start any token") == 0)
-        return error_at(error, text->name, parser->problem_mark,
+        return fault_at(faults, text->name, parser->problem_mark,
                         bad_start(byte_at(text, parser->problem_mark.index)));
 
     const struct translation *known = find_translation(problem);
     yaml_mark_t mark =
         known && known->place == AT_CONTEXT ? parser->context_mark : parser->problem_mark;
     if (!known)
-        return ng_error_set_at(error, -EINVAL, text->name, (unsigned)mark.line + 1,
-                               (unsigned)mark.column + 1, "not valid YAML: %s", problem);
+        return ng_fault_add(faults, -EINVAL, text->name, (unsigned)mark.line + 1,
+                            (unsigned)mark.column + 1, "not valid YAML: %s", problem);
     if (!known->began)
-        return error_at(error, text->name, mark, known->message);
-    return ng_error_set_at(error, -EINVAL, text->name, (unsigned)mark.line + 1,
-                           (unsigned)mark.column + 1, "%s (%s begins at line %zu)", known->message,
-                           known->began, parser->context_mark.line + 1);
+        return fault_at(faults, text->name, mark, known->message);
+    return ng_fault_add(faults, -EINVAL, text->name, (unsigned)mark.line + 1,
+                        (unsigned)mark.column + 1, "%s (%s begins at line %zu)", known->message,
+                        known->began, parser->context_mark.line + 1);
 }

@@ -5,10 +5,11 @@
 /* What is wrong with the YAML, in words that say what to do. */
 
 #include "netguard/policy.h"
+#include "policy/language/faults.h"
 #include <yaml.h>
 
-/* Fills `error` from a parser that has stopped on `text`; -EINVAL, or -ENOMEM. */
+/* Tells of a parser that has stopped on `text`; -EINVAL, or -ENOMEM. */
 int ng_syntax_error(const yaml_parser_t *parser, const struct ng_policy_text *text,
-                    struct ng_error *error) _must_check_;
+                    struct ng_faults *faults);
 
 #endif

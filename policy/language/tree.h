@@ -7,6 +7,7 @@
 
 #include "netguard/base.h"
 #include "netguard/policy.h"
+#include "policy/language/faults.h"
 
 enum ng_node_type {
     NG_NODE_NULL,
@@ -31,21 +32,26 @@ struct ng_node {
 
 /* Text to tree. YAML 1.2 core schema, less what a policy has no use for: anchors, aliases,
  * tags, merge keys and several documents are errors, as are duplicate keys. A text that says
- * nothing gives *ret_root == NULL. -EINVAL with a place, -E2BIG over a bound, -ENOMEM.
+ * nothing gives *ret_root == NULL. -EINVAL, -E2BIG over a bound, -ENOMEM; where nothing but
+ * duplicate keys is wrong there is a tree all the same.
  * The tree points to nothing in `text` but its name. */
 int ng_tree_parse(struct ng_arena *arena, const struct ng_policy_text *text,
-                  const struct ng_node **ret_root, struct ng_error *error) _must_check_;
+                  const struct ng_node **ret_root, struct ng_faults *faults) _must_check_;
 
 /* Type and number of a plain scalar by the core schema of YAML 1.2, chapter 10.3. */
 enum ng_node_type ng_scalar_resolve(const char *text, int64_t *ret_number);
 
 /* Checks that the bytes are UTF-8 and hold only what libyaml takes; -EINVAL with the place. */
-int ng_text_check(const struct ng_policy_text *text, struct ng_error *error) _must_check_;
+int ng_text_check(const struct ng_policy_text *text, struct ng_faults *faults) _must_check_;
 
 /* -- asking the tree ----------------------------------------------------------------- */
 
-#define ng_node_error(error, node, code, ...)                                                      \
-    ng_error_set_at((error), (code), (node)->source, (node)->line, (node)->column, __VA_ARGS__)
+#define ng_node_fault(faults, node, code, ...)                                                     \
+    ng_fault_add((faults), (code), (node)->source, (node)->line, (node)->column, __VA_ARGS__)
+
+static inline struct ng_place ng_node_place(const struct ng_node *node) {
+    return (struct ng_place){node->source, node->line, node->column};
+}
 
 /* Room for one quoted or described value, and for one "; did you mean …?". */
 #define NG_FOUND_TEXT 112
@@ -73,39 +79,39 @@ static inline const struct ng_node *ng_node_item(const struct ng_node *node, siz
     return node->type == NG_NODE_LIST ? node->items[i] : node;
 }
 
-/* Sorts the values of a mapping by `keys`: ret_values[i] is what stands under keys[i], NULL
- * where the key is absent. A key that is not in the list is an error. `what` names the
- * mapping: "a rule". */
-int ng_read_mapping(const struct ng_node *node, const char *what, const char *const *keys,
-                    size_t n_keys, const struct ng_node **ret_values,
-                    struct ng_error *error) _must_check_;
+/* All of these tell `faults` what is wrong, return its code and leave their result as it was. */
 
-/* -EINVAL unless the node is a list (`what`: "'rules'"). */
-int ng_expect_list(const struct ng_node *node, const char *what,
-                   struct ng_error *error) _must_check_;
+/* Sorts the values of a mapping by `keys`: ret_values[i] is what stands under keys[i], NULL
+ * where the key is absent. A key that is not in the list is an error: what seems to be missing may
+ * be meant by it, and all the others stand in ret_values. `what` names the mapping: "a rule". */
+int ng_read_mapping(const struct ng_node *node, const char *what, const char *const *keys,
+                    size_t n_keys, const struct ng_node **ret_values, struct ng_faults *faults);
+
+/* How many items the list has (`what`: "'rules'"); what is no list has none, and a fault. */
+size_t ng_expect_list(const struct ng_node *node, const char *what, struct ng_faults *faults);
 
 /* One of the words; its place in the list. */
 int ng_read_word(const struct ng_node *node, const char *what, const char *const *words,
-                 size_t n_words, size_t *ret_index, struct ng_error *error) _must_check_;
+                 size_t n_words, size_t *ret_index, struct ng_faults *faults);
 
 /* Text without control characters, not empty and of bounded length, copied into the arena. */
 int ng_read_text(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                 const char **ret_text, struct ng_error *error) _must_check_;
+                 const char **ret_text, struct ng_faults *faults);
 
 /* The same with empty text allowed: the value of a label may be empty. */
 int ng_read_text_or_empty(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                          const char **ret_text, struct ng_error *error) _must_check_;
+                          const char **ret_text, struct ng_faults *faults);
 
 /* The name of a rule, zone or port group: letters, digits, '.', '_', '-'; 64 at most. */
 int ng_read_id(struct ng_arena *arena, const struct ng_node *node, const char *what,
-               const char **ret_id, struct ng_error *error) _must_check_;
+               const char **ret_id, struct ng_faults *faults);
 
 /* A text for people: runs of blanks and line breaks become one space. */
 int ng_read_prose(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                  const char **ret_text, struct ng_error *error) _must_check_;
+                  const char **ret_text, struct ng_faults *faults);
 
 /* One text or a list of them, at least one. */
 int ng_read_texts(struct ng_arena *arena, const struct ng_node *node, const char *what,
-                  struct ng_strings *ret_texts, struct ng_error *error) _must_check_;
+                  struct ng_strings *ret_texts, struct ng_faults *faults);
 
 #endif

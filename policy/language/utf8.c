@@ -40,7 +40,7 @@ static bool is_allowed(uint32_t c) {
     return c != 0x2028 && c != 0x2029 && c != 0xfffe && c != 0xffff;
 }
 
-int ng_text_check(const struct ng_policy_text *text, struct ng_error *error) {
+int ng_text_check(const struct ng_policy_text *text, struct ng_faults *faults) {
     const unsigned char *bytes = (const unsigned char *)text->bytes;
     unsigned line = 1, column = 1;
 
@@ -48,17 +48,17 @@ int ng_text_check(const struct ng_policy_text *text, struct ng_error *error) {
         uint32_t c;
         size_t len = decode(bytes + i, text->len_bytes - i, &c);
         if (len == 0)
-            return ng_error_set_at(error, -EINVAL, text->name, line, column,
-                                   "this is not UTF-8 (byte 0x%02x); save the file as UTF-8",
-                                   bytes[i]);
+            return ng_fault_add(faults, -EINVAL, text->name, line, column,
+                                "this is not UTF-8 (byte 0x%02x); save the file as UTF-8",
+                                bytes[i]);
         if (!is_allowed(c))
-            return ng_error_set_at(error, -EINVAL, text->name, line, column,
-                                   "the invisible character U+%04X is not allowed in a policy", c);
+            return ng_fault_add(faults, -EINVAL, text->name, line, column,
+                                "the invisible character U+%04X is not allowed in a policy", c);
         i += len;
         if (c == '\r' && (i == text->len_bytes || bytes[i] != '\n'))
-            return ng_error_set_at(error, -EINVAL, text->name, line, column,
-                                   "a carriage return stands alone; save the file with Unix line "
-                                   "ends");
+            return ng_fault_add(faults, -EINVAL, text->name, line, column,
+                                "a carriage return stands alone; save the file with Unix line "
+                                "ends");
         line += c == '\n';
         column = c == '\n' ? 1 : column + 1;
     }

@@ -18,10 +18,6 @@ static const char *const match_keys[N_MATCH_KEYS] = {
 
 static const char *const built_in_zones[] = {NG_ZONE_HOST, NG_ZONE_CONTAINERS, NG_ZONE_PUBLIC};
 
-static int no_memory(const struct ng_node *node, struct ng_error *error) {
-    return ng_error_set(error, -ENOMEM, node->source, "out of memory");
-}
-
 /* -- one alternative ----------------------------------------------------------------- */
 
 /* "10.8.0.1/16" names no network; most likely the one that this address is in is meant. */
@@ -42,19 +38,19 @@ static bool enclosing_prefix(const char *text, char ret_text[static NG_ADDR_TEXT
 }
 
 static int read_source(const struct ng_node *node, uint8_t *ret_family,
-                       struct ng_interval *ret_interval, struct ng_error *error) {
+                       struct ng_interval *ret_interval, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT], proposal[NG_ADDR_TEXT];
     struct ng_addr addr;
     unsigned len;
 
     int r = node->type == NG_NODE_TEXT ? ng_prefix_parse(node->text, &addr, &len) : -EINVAL;
     if (r == -ERANGE && enclosing_prefix(node->text, proposal))
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "the address bits behind the prefix length must be zero, found %s; "
                              "write %s",
                              ng_node_found(node, found), proposal);
     if (r < 0)
-        return ng_node_error(error, node, -EINVAL,
+        return ng_node_fault(faults, node, -EINVAL,
                              "expected an address or prefix for 'sources', such as 10.8.0.0/16 or "
                              "\"2001:db8::/32\", found %s",
                              ng_node_found(node, found));
@@ -64,69 +60,58 @@ static int read_source(const struct ng_node *node, uint8_t *ret_family,
     return 0;
 }
 
-static int read_sources(struct ng_arena *arena, const struct ng_node *node,
-                        struct ng_zone_match *match, struct ng_error *error) {
+static void read_sources(struct ng_arena *arena, const struct ng_node *node,
+                         struct ng_zone_match *match, struct ng_faults *faults) {
     size_t count = ng_node_count(node), n4 = 0, n6 = 0;
     if (count == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "expected at least one prefix for 'sources', found an empty list");
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected at least one prefix for 'sources', found an empty list");
     struct ng_interval *v4 = ng_arena_alloc(arena, count, sizeof(*v4));
     struct ng_interval *v6 = ng_arena_alloc(arena, count, sizeof(*v6));
-    if (!v4 || !v6)
-        return no_memory(node, error);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; v4 && v6 && i < count && ng_faults_go_on(faults); i++) {
         struct ng_interval interval = {0};
         uint8_t family = 0;
-        int r = read_source(ng_node_item(node, i), &family, &interval, error);
-        if (r < 0)
-            return r;
+        if (read_source(ng_node_item(node, i), &family, &interval, faults) < 0)
+            continue;
         if (family == NG_IP4)
             v4[n4++] = interval;
         else
             v6[n6++] = interval;
     }
     match->has_sources = true;
-    if (ng_addrset_from(arena, v4, n4, &match->sources4) < 0 ||
+    if (!v4 || !v6 || ng_addrset_from(arena, v4, n4, &match->sources4) < 0 ||
         ng_addrset_from(arena, v6, n6, &match->sources6) < 0)
-        return no_memory(node, error);
-    return 0;
+        ng_faults_no_memory(faults);
 }
 
-static int read_match(struct ng_arena *arena, const struct ng_node *node,
-                      struct ng_zone_match *match, struct ng_error *error) {
+static void read_match(struct ng_arena *arena, const struct ng_node *node,
+                       struct ng_zone_match *match, struct ng_faults *faults) {
     const struct ng_node *values[N_MATCH_KEYS];
-    int r = ng_read_mapping(node, "the 'match' of a zone", match_keys, N_MATCH_KEYS, values, error);
-    if (r < 0)
-        return r;
-    if (!values[INTERFACES] && !values[SOURCES])
-        return ng_node_error(error, node, -EINVAL,
-                             "an empty 'match' would take every packet; expected interfaces, "
-                             "sources or both");
-    r = values[INTERFACES]
-            ? ng_read_texts(arena, values[INTERFACES], "'interfaces'", &match->interfaces, error)
-            : 0;
-    if (r < 0)
-        return r;
-    return values[SOURCES] ? read_sources(arena, values[SOURCES], match, error) : 0;
+    int r =
+        ng_read_mapping(node, "the 'match' of a zone", match_keys, N_MATCH_KEYS, values, faults);
+    if (r == 0 && !values[INTERFACES] && !values[SOURCES])
+        ng_node_fault(faults, node, -EINVAL,
+                      "an empty 'match' would take every packet; expected interfaces, "
+                      "sources or both");
+    if (values[INTERFACES])
+        ng_read_texts(arena, values[INTERFACES], "'interfaces'", &match->interfaces, faults);
+    if (values[SOURCES])
+        read_sources(arena, values[SOURCES], match, faults);
 }
 
-static int read_matches(struct ng_arena *arena, const struct ng_node *node, struct ng_zone *zone,
-                        struct ng_error *error) {
+static void read_matches(struct ng_arena *arena, const struct ng_node *node, struct ng_zone *zone,
+                         struct ng_faults *faults) {
     size_t count = ng_node_count(node);
     if (count == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "expected at least one alternative for 'match', found an empty list");
+        ng_node_fault(faults, node, -EINVAL,
+                      "expected at least one alternative for 'match', found an empty list");
     struct ng_zone_match *matches = ng_arena_alloc(arena, count, sizeof(*matches));
     if (!matches)
-        return no_memory(node, error);
-    for (size_t i = 0; i < count; i++) {
-        int r = read_match(arena, ng_node_item(node, i), &matches[i], error);
-        if (r < 0)
-            return r;
-    }
+        ng_faults_no_memory(faults);
+    for (size_t i = 0; matches && i < count && ng_faults_go_on(faults); i++)
+        read_match(arena, ng_node_item(node, i), &matches[i], faults);
     zone->matches = matches;
     zone->n_matches = count;
-    return 0;
 }
 
 /* -- zones --------------------------------------------------------------------------- */
@@ -145,86 +130,83 @@ static bool is_built_in(const char *id) {
     return false;
 }
 
-static int read_zone_id(const struct ng_zone_list *list, const struct ng_node *zone,
-                        const struct ng_node *node, const char **ret_id, struct ng_error *error) {
-    if (!node)
-        return ng_node_error(error, zone, -EINVAL, "a zone needs an 'id'");
-    int r = ng_read_id(list->arena, node, "the id of a zone", ret_id, error);
-    if (r < 0)
-        return r;
+/* The zone is there for those who name it, whatever else is wrong with it. */
+static void read_zone_id(struct ng_zone_list *list, const struct ng_node *node, const char **ret_id,
+                         struct ng_faults *faults) {
+    if (ng_read_id(list->arena, node, "the id of a zone", ret_id, faults) < 0) {
+        list->incomplete = true;
+        return;
+    }
     if (is_built_in(*ret_id))
-        return ng_node_error(error, node, -EINVAL, "the zone '%s' is built in; choose another id",
-                             *ret_id);
+        ng_node_fault(faults, node, -EINVAL, "the zone '%s' is built in; choose another id",
+                      *ret_id);
     if (find_zone(list, *ret_id))
-        return ng_node_error(error, node, -EINVAL,
-                             "there is already a zone '%s'; write its alternatives in one 'match'",
-                             *ret_id);
-    return 0;
+        ng_node_fault(faults, node, -EINVAL,
+                      "there is already a zone '%s'; write its alternatives in one 'match'",
+                      *ret_id);
 }
 
-static int add_zone(struct ng_zone_list *list, const struct ng_node *node, struct ng_error *error) {
+static void add_zone(struct ng_zone_list *list, const struct ng_node *node,
+                     struct ng_faults *faults) {
     const struct ng_node *values[N_ZONE_KEYS];
-    struct ng_zone zone = {0};
+    struct ng_zone zone = {.id = "", .place = ng_node_place(node)};
 
-    int r = ng_read_mapping(node, "a zone", zone_keys, N_ZONE_KEYS, values, error);
-    if (r < 0)
-        return r;
-    r = read_zone_id(list, node, values[ID], &zone.id, error);
-    if (r < 0)
-        return r;
-    if (!values[MATCH])
-        return ng_node_error(error, node, -EINVAL,
-                             "the zone '%s' needs a 'match', such as "
-                             "[{interfaces: [\"eth1\"]}]",
-                             zone.id);
-    r = read_matches(list->arena, values[MATCH], &zone, error);
-    if (r < 0)
-        return r;
-    if (list->count == MAX_ZONES)
-        return ng_node_error(error, node, -E2BIG, "more than %d zones", MAX_ZONES);
+    int r = ng_read_mapping(node, "a zone", zone_keys, N_ZONE_KEYS, values, faults);
+    list->incomplete = list->incomplete || !values[ID];
+    if (r == 0 && !values[ID])
+        ng_node_fault(faults, node, -EINVAL, "a zone needs an 'id'");
+    if (r == 0 && !values[MATCH])
+        ng_node_fault(faults, node, -EINVAL,
+                      "a zone needs a 'match', such as [{interfaces: [\"eth1\"]}]");
+    if (values[ID])
+        read_zone_id(list, values[ID], &zone.id, faults);
+    if (values[MATCH])
+        read_matches(list->arena, values[MATCH], &zone, faults);
+    if (find_zone(list, zone.id)) /* which has been told */
+        return;
     struct ng_zone *slot = NG_ARENA_APPEND(list->arena, list->zones, list->count, list->capacity);
-    if (!slot)
-        return no_memory(node, error);
-    *slot = zone;
-    return 0;
+    if (slot)
+        *slot = zone;
+    else
+        ng_faults_no_memory(faults);
 }
 
-int ng_zones_add(struct ng_zone_list *list, const struct ng_node *node, struct ng_error *error) {
-    int r = ng_expect_list(node, "'zones'", error);
-    for (size_t i = 0; r == 0 && i < node->count; i++)
-        r = add_zone(list, node->items[i], error);
-    return r;
+void ng_zones_add(struct ng_zone_list *list, const struct ng_node *node, struct ng_faults *faults) {
+    size_t count = ng_expect_list(node, "'zones'", faults);
+    list->incomplete = list->incomplete || node->type != NG_NODE_LIST;
+    for (size_t i = 0; i < count && ng_faults_go_on(faults); i++) {
+        if (list->count == MAX_ZONES) {
+            ng_node_fault(faults, node->items[i], -E2BIG, "more than %d zones", MAX_ZONES);
+            return;
+        }
+        add_zone(list, node->items[i], faults);
+    }
 }
 
-static int check_zone(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
-                      const char *id, struct ng_error *error) {
+static void check_zone(const struct ng_zone_list *list, const struct ng_node *node,
+                       const char *what, const char *id, struct ng_faults *faults) {
     char found[NG_FOUND_TEXT], hint[NG_HINT_TEXT], known[160];
     const char *names[MAX_ZONES + 2];
     size_t n = 0;
 
     if (strcmp(id, NG_ZONE_HOST) == 0)
-        return ng_node_error(error, node, -EINVAL,
-                             "'host' cannot stand in %s: what this machine sends to itself is "
-                             "not judged",
-                             what);
-    if (is_built_in(id) || find_zone(list, id))
-        return 0;
+        ng_node_fault(faults, node, -EINVAL,
+                      "'host' cannot stand in %s: what this machine sends to itself is not judged",
+                      what);
+    if (is_built_in(id) || find_zone(list, id) || list->incomplete)
+        return;
     for (size_t i = 0; i < list->count; i++)
         names[n++] = list->zones[i].id;
     names[n++] = NG_ZONE_CONTAINERS;
     names[n++] = NG_ZONE_PUBLIC;
-    return ng_node_error(error, node, -EINVAL, "there is no zone %s; expected %s%s",
-                         ng_quote(id, found), ng_enumerate(names, n, known, sizeof(known)),
-                         ng_hint(id, names, n, hint));
+    ng_node_fault(faults, node, -EINVAL, "there is no zone %s; expected %s%s", ng_quote(id, found),
+                  ng_enumerate(names, n, known, sizeof(known)), ng_hint(id, names, n, hint));
 }
 
 int ng_zones_read(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
-                  struct ng_strings *ret_zones, struct ng_error *error) {
-    struct ng_strings zones;
-    int r = ng_read_texts(list->arena, node, what, &zones, error);
-    for (size_t i = 0; r == 0 && i < zones.count; i++)
-        r = check_zone(list, ng_node_item(node, i), what, zones.items[i], error);
-    if (r == 0)
-        *ret_zones = zones;
+                  struct ng_strings *ret_zones, struct ng_faults *faults) {
+    int r = ng_read_texts(list->arena, node, what, ret_zones, faults);
+    for (size_t i = 0; r == 0 && i < ret_zones->count && ng_faults_go_on(faults); i++)
+        check_zone(list, ng_node_item(node, i), what, ret_zones->items[i], faults);
     return r;
 }

@@ -9,15 +9,15 @@ struct ng_zone_list {
     struct ng_arena *arena;
     struct ng_zone *zones;
     size_t count, capacity;
+    bool incomplete; /* there may be more: some could not be read */
 };
 
 /* Adds one file's `zones:`. */
-int ng_zones_add(struct ng_zone_list *list, const struct ng_node *node,
-                 struct ng_error *error) _must_check_;
+void ng_zones_add(struct ng_zone_list *list, const struct ng_node *node, struct ng_faults *faults);
 
 /* After the last file: one zone or several, each of which must exist; `what` is the key: "'from'".
  */
 int ng_zones_read(const struct ng_zone_list *list, const struct ng_node *node, const char *what,
-                  struct ng_strings *ret_zones, struct ng_error *error) _must_check_;
+                  struct ng_strings *ret_zones, struct ng_faults *faults);
 
 #endif

@@ -130,6 +130,30 @@ def what_is_found_is_blocked(guard):
     guard.remove()
 
 
+def own_addresses_are_closed(guard):
+    """Of containers, tracked or not: but not what is published, nor what they ask for, nor who is
+    no container, nor a container that may."""
+    own = {"172.17.0.2:6379", "172.17.0.2:80", "[fd00:17::2]:6379"}
+    direct = ("version: 1\nmode: enforce\ndefault: %s\nrules: [{id: all, allow: [\"@any\"]}]\n"
+              "usage: {direct_routing: {action: block, allow: %s}}\n")
+    for default in "allow", "block":
+        guard.write(direct % (default, "[]"))
+        guard.apply()
+        if default == "allow":
+            answer("out", (DENIED | OTHERS) - own, *own)
+        what_goes_out_goes_on(guard)
+        nft("table ip raw { chain c { type filter hook prerouting priority -300; "
+            "ip daddr 172.17.0.2 notrack; }; }")
+        assert not ask("out", *own)
+        nft("delete table ip raw")
+    with engine(os.path.dirname(guard.policy)) as endpoint:
+        guard.write(direct % ("allow", "{name: \"web-*\"}"))
+        guard.apply("--docker", endpoint)
+        answer("out", {"172.17.0.2:80"}, *(own - {"172.17.0.2:80"}))
+    guard.write(POLICY)
+    guard.remove()
+
+
 def established_ones_end(guard):
     guard.remove()
     with python("out", TALK, "198.51.100.1", "16379") as talk:
@@ -461,7 +485,7 @@ def tunnels_are_let_be(guard):
 
 TESTS = [open_without, closed_with, what_goes_out_goes_on, plan_and_installed_are_one,
          predicted_and_packets_are_one, what_is_found_is_blocked,
-         established_ones_end, not_tracked_and_closed, tracked_the_wrong_way_round_and_closed,
+         own_addresses_are_closed, established_ones_end, not_tracked_and_closed, tracked_the_wrong_way_round_and_closed,
          tracked_late_and_closed, of_no_tcp, out_of_force_by_itself, dry_run_changes_nothing,
          bad_policy_changes_nothing, without_privilege_changes_nothing,
          beside_others, saved_and_loaded, of_others_is_left_alone, monitor_installs_nothing,

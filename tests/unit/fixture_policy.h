@@ -48,8 +48,26 @@ static inline struct ng_policy *parse_good(const char *text) {
     return parse_texts(&one, 1);
 }
 
-/* The text must fail with `code` and exactly that place and message, and leave the result
- * alone. */
+/* All that is wrong, a line each. */
+static inline const char *faults_text(struct ng_arena *arena, const struct ng_policy_text *texts,
+                                      size_t count) {
+    struct ng_policy *policy = NULL;
+    const struct ng_error *faults = NULL;
+    size_t n_faults = 0;
+    char *text = ng_arena_strdup(arena, "");
+
+    int r = ng_policy_check(texts, count, arena, &policy, &faults, &n_faults);
+    assert_int_equal(r<0, n_faults> 0);
+    assert_int_equal(r < 0, policy == NULL);
+    for (size_t i = 0; i < n_faults; i++)
+        text = ng_arena_printf(arena, "%s%s:%u:%u: %s\n", text, faults[i].source, faults[i].line,
+                               faults[i].column, faults[i].message);
+    ng_policy_free(policy);
+    return text;
+}
+
+/* The text must fail with `code` and exactly that place and message, which is all that is told of
+ * it, and leave the result alone. */
 static inline void assert_refused(const struct ng_policy_text *texts, size_t count, int code,
                                   const char *expected) {
     struct ng_policy *untouched = (struct ng_policy *)&code, *policy = untouched;
@@ -61,6 +79,10 @@ static inline void assert_refused(const struct ng_policy_text *texts, size_t cou
     assert_string_equal(found, expected);
     assert_int_equal(r, code);
     assert_ptr_equal(policy, untouched);
+
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    assert_string_equal(faults_text(arena, texts, count),
+                        ng_arena_printf(arena, "%s:%s\n", error.source, expected));
 }
 
 static inline char *read_policy_file(const char *path, size_t *ret_len) {

@@ -187,6 +187,39 @@ static void test_own_addresses_are_let_be_by_the_policy_alone(void **state) {
     assert_non_null(strstr(sets_text(host), "direct4_public: tcp . 172.17.0.2 . 80\n"));
 }
 
+/* Of each container, whatever its ports; what is published comes on translated. */
+static void test_own_addresses_are_closed(void **state) {
+    static const struct ng_port exposed[] = {{.port = 80, .proto = NG_TCP}};
+    _host_ host = host_new("version: 1\nrules: [{id: all, allow: [\"@any\"]}]\nusage: "
+                           "{direct_routing: {allow: {name: router}, action: block}}\n");
+    (void)state;
+    struct ng_container *web = add_container(host, ID_A, "web");
+    web->exposed = exposed;
+    web->n_exposed = ARRAY_SIZE(exposed);
+    struct ng_container *router = add_container(host, ID_B, "router");
+    router->exposed = exposed;
+    router->n_exposed = ARRAY_SIZE(exposed);
+    const char *rules = chain_text(host, "forward_public");
+    assert_non_null(strstr(rules, "ct status dnat accept\n"
+                                  "meta l4proto tcp goto closed_public/usage.direct_routing\n"
+                                  "meta l4proto udp goto closed_public/usage.direct_routing\n"
+                                  "meta l4proto sctp goto closed_public/usage.direct_routing\n"));
+    assert_string_equal(sets_text(host), "bridges: \"docker0\"\n"
+                                         "direct4_public: tcp . 172.17.0.3 . 80\n");
+    assert_null(strstr(chain_text(host, "input_public"), "direct_routing"));
+}
+
+static void test_own_addresses_are_closed_under_a_closed_default(void **state) {
+    _host_ host =
+        host_new("version: 1\ndefault: block\nusage: {direct_routing: {action: block}}\n");
+    (void)state;
+    const char *rules = chain_text(host, "forward_public");
+    assert_non_null(strstr(
+        rules, "meta l4proto tcp ct status ! dnat goto closed_public/usage.direct_routing\n"));
+    assert_non_null(strstr(rules, "meta l4proto tcp goto closed_public/default\n"));
+    assert_null(strstr(rules, "ct status dnat accept"));
+}
+
 /* The machine's own services stay as they are, on whatever port. */
 static void test_own_listeners_are_let_be(void **state) {
     _host_ host = host_new(DENY);
@@ -381,6 +414,8 @@ int main(void) {
         cmocka_unit_test(test_allowed_containers_are_let_through),
         cmocka_unit_test(test_one_address_is_let_through_at_that_address),
         cmocka_unit_test(test_own_addresses_are_let_be_by_the_policy_alone),
+        cmocka_unit_test(test_own_addresses_are_closed),
+        cmocka_unit_test(test_own_addresses_are_closed_under_a_closed_default),
         cmocka_unit_test(test_own_listeners_are_let_be),
         cmocka_unit_test(test_unidentified_listeners_stay_closed),
         cmocka_unit_test(test_tunnels_are_let_be),

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,9 +196,69 @@ static void test_of_somebody_else(void **state) {
 static void test_no_regular_file(void **state) {
     (void)state;
     make("dir.yaml");
-    assert_refused(path_of("dir.yaml"), -EINVAL, path_of("dir.yaml"), "not a regular file");
+    assert_refused(path_of("dir.yaml"), -EINVAL, path_of("dir.yaml"),
+                   "is a directory and not a regular file");
     assert_int_equal(mkfifo(path_of("policy.yaml"), 0600), 0);
-    assert_refused(NULL, -EINVAL, path_of("policy.yaml"), "not a regular file");
+    assert_refused(NULL, -EINVAL, path_of("policy.yaml"), "is a FIFO and not a regular file");
+    assert_int_equal(unlink(path_of("policy.yaml")), 0);
+    assert_int_equal(symlink("/dev/zero", path_of("policy.yaml")), 0);
+    assert_refused(NULL, -EINVAL, path_of("policy.yaml"), "is a device and not a regular file");
+}
+
+static void test_link_of_somebody_else(void **state) {
+    (void)state;
+    put("good.yaml", "good");
+    assert_int_equal(symlink("good.yaml", path_of("policy.yaml")), 0);
+    struct ng_policy_files *files = read_files(NULL);
+    assert_text(files, 0, "policy.yaml", "good");
+    ng_policy_files_free(files);
+    if (lchown(path_of("policy.yaml"), 12345, (gid_t)-1) < 0) {
+        assert_int_equal(errno, EPERM);
+        skip();
+    }
+    assert_refused(NULL, -EPERM, path_of("policy.yaml"), "is a link of uid 12345");
+}
+
+/* Between a file that is fit and one that everybody can write, while it is read. */
+static void *swap_link(void *stop) {
+    char good[128], bad[128], link[128];
+    snprintf(good, sizeof(good), "%s/to-good", directory);
+    snprintf(bad, sizeof(bad), "%s/to-bad", directory);
+    snprintf(link, sizeof(link), "%s/policy.yaml", directory);
+    while (!atomic_load((atomic_bool *)stop))
+        if (symlink("good.yaml", good) < 0 || rename(good, link) < 0 ||
+            symlink("bad.yaml", bad) < 0 || rename(bad, link) < 0)
+            return stop;
+    return NULL;
+}
+
+static void test_link_swapped_under_our_hands(void **state) {
+    atomic_bool stop = false;
+    pthread_t thread;
+    void *failed;
+    unsigned taken = 0, refused = 0;
+    (void)state;
+    put("good.yaml", "good");
+    put("bad.yaml", "bad");
+    assert_int_equal(chmod(path_of("bad.yaml"), 0666), 0);
+    assert_int_equal(symlink("good.yaml", path_of("policy.yaml")), 0);
+    assert_int_equal(pthread_create(&thread, NULL, swap_link, &stop), 0);
+    for (unsigned i = 0; i < 1000000 && (taken < 200 || refused < 200); i++) {
+        struct ng_policy_files *files = NULL;
+        struct ng_error error = {0};
+        if (ng_policy_files_read(NULL, directory, &files, &error) == 0) {
+            assert_text(files, 0, "policy.yaml", "good");
+            ng_policy_files_free(files);
+            taken++;
+        } else {
+            assert_non_null(strstr(error.message, "can be written by others"));
+            refused++;
+        }
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_true(taken && refused);
 }
 
 static void test_dangling_links(void **state) {
@@ -221,6 +283,8 @@ int main(void) {
         TEST(test_writable_by_others),
         TEST(test_of_somebody_else),
         TEST(test_no_regular_file),
+        TEST(test_link_of_somebody_else),
+        TEST(test_link_swapped_under_our_hands),
         TEST(test_dangling_links),
     };
 

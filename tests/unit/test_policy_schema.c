@@ -91,6 +91,12 @@ static void test_keys(void **state) {
     assert_keys("version: 1\nrules: [{zzzzzzzz: 1}]", json_object_get(defs, "rule"));
     assert_keys("version: 1\nrules: [{id: a, deny: 1, to: {zzzzzzzz: 1}}]", selector);
     assert_keys("version: 1\nrules: [{id: a, deny: 1, to: {host: {zzzzzzzz: 1}}}]", host);
+    assert_keys("version: 1\nsegregation: [{zzzzzzzz: 1}]", json_object_get(defs, "segregation"));
+    assert_keys("version: 1\nusage: {zzzzzzzz: 1}", json_object_get(defs, "usage"));
+    assert_keys("version: 1\nusage: {links: {zzzzzzzz: 1}}", json_object_get(defs, "habit"));
+    assert_keys("version: 1\nusage: {direct_routing: {zzzzzzzz: 1}}",
+                json_object_get(defs, "direct_routing"));
+    assert_keys("version: 1\nusage: {cluster: {zzzzzzzz: 1}}", json_object_get(defs, "listeners"));
     assert_keys("version: 1\nexceptions: [{zzzzzzzz: 1}]", json_object_get(defs, "exception"));
     assert_keys("version: 1\nalerts: {zzzzzzzz: 1}", alerts);
     assert_keys("version: 1\nalerts: {syslog: {zzzzzzzz: 1}}", json_object_get(ways_out, "syslog"));
@@ -116,7 +122,7 @@ static void test_words(void **state) {
     assert_words("version: 1\nalerts: {min_severity: zzzzzzzz}", json_object_get(defs, "severity"));
     assert_words("version: 1\nalerts: {syslog: {facility: zzzzzzzz}}",
                  json_object_get(syslog, "facility"));
-    assert_words("version: 1\nalerts: {webhook: {format: zzzzzzzz}}",
+    assert_words("version: 1\nalerts: {webhook: {url: \"http://a\", format: zzzzzzzz}}",
                  json_object_get(webhook, "format"));
     json_decref(schema);
 }

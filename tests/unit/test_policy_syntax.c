@@ -133,18 +133,6 @@ static const struct bad bad_syntax[] = {
         "mode: monitor\n"
         "mode: enforce\n",
         "3:1: duplicate key \"mode\"; it already stands at line 2"),
-    BAD("version: 1\n"
-        "rules: []\n"
-        "mode: monitor\n"
-        "mode: enforce\n"
-        "rules: []\n",
-        "4:1: duplicate key \"mode\"; it already stands at line 3"),
-    BAD("version: 1\n"
-        "rules: []\n"
-        "mode: monitor\n"
-        "rules: []\n"
-        "mode: enforce\n",
-        "4:1: duplicate key \"rules\"; it already stands at line 2"),
     BAD("{\"version\": 1, \"mode\": \"monitor\", \"version\": 1}",
         "1:35: duplicate key \"version\"; it already stands at line 1"),
     BAD("? [a, b]\n"
@@ -192,15 +180,15 @@ static const struct bad bad_syntax[] = {
         "rules, default, segregation, usage, exceptions or alerts; did you mean \"version\"?"),
     BAD("# \360\237\220\263\303\274\n"
         "version: 1\n"
-        "ports: {\"\303\274\303\274\": [1], web: [x]}\n",
+        "ports: {\"\303\274\303\274\": [1], web: [2]}\n",
         "3:9: the name of a port group is 1 to 64 letters, digits, '.', '_' or '-' and begins with "
         "a letter, a digit or '_', found \"\303\274\303\274\""),
     BAD("version: 1\n"
         "ports: {web: [\"\303\274\303\274\", 1]}\n",
-        "2:15: there is no port group \"\303\274\303\274\"; expected web, @any, @cluster, "
-        "@databases or @docker-api"),
+        "2:15: there is no port group \"\303\274\303\274\"; expected web, @any, @caches, @cluster, "
+        "@databases, @docker-api, @metrics, @orchestration, @queues or @remote-admin"),
     BAD("version: 1\n"
-        "ports: {\303\274: [1], b: [x]}\n",
+        "ports: {\303\274: [1], b: [2]}\n",
         "2:9: the name of a port group is 1 to 64 letters, digits, '.', '_' or '-' and begins with "
         "a letter, a digit or '_', found \"\303\274\""),
     BAD("version: 1\n"

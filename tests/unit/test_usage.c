@@ -57,12 +57,13 @@ static void test_zones_that_may_all_leave_nothing_to_say(void **state) {
 static const struct bad bad_usages[] = {
     BAD("version: 1\nusage: []\n",
         "2:8: expected a mapping for 'usage' (host_network, links, default_bridge, "
-        "direct_routing, docker_api, cluster, unencrypted_overlay or insecure_registry), found an "
+        "capabilities, unencrypted_overlay, insecure_registry, direct_routing, docker_api or "
+        "cluster), found an "
         "empty list"),
     BAD("version: 1\nusage: {clustr: {}}\n",
         "2:9: unknown key \"clustr\" in 'usage'; expected host_network, links, default_bridge, "
-        "direct_routing, docker_api, cluster, unencrypted_overlay or insecure_registry; did you "
-        "mean \"cluster\"?"),
+        "capabilities, unencrypted_overlay, insecure_registry, direct_routing, docker_api or "
+        "cluster; did you mean \"cluster\"?"),
     BAD("version: 1\nusage: {cluster: {zone: []}}\n",
         "2:19: unknown key \"zone\" in 'cluster'; expected zones, action or severity; did you "
         "mean \"zones\"?"),
@@ -73,9 +74,6 @@ static const struct bad bad_usages[] = {
         "2:30: 'host' cannot stand in 'zones': what this machine sends to itself is not judged"),
     BAD("version: 1\nusage: {cluster: {action: allow}}\n",
         "2:27: expected alert or block for 'action', found \"allow\""),
-    BAD("version: 1\nusage: {links: {action: alert}}\n",
-        "2:9: this version does not act on 'links' of 'usage' yet; remove it, nothing would watch "
-        "it"),
     BAD("version: 1\nrules: [{id: usage.cluster, deny: [1]}]\n",
         "2:14: ids that begin with 'usage.' stand for what is said in 'usage'; choose another"),
 };
@@ -95,6 +93,23 @@ static void add_swarm(struct host *host) {
     host->listeners[2].proto = NG_UDP;
     listen_on(host, "0.0.0.0", 4789, NULL, NULL);
     host->listeners[3].proto = NG_UDP;
+}
+
+/* Whatever a rule says of the port; but not of whom `allow` selects, nor of what is published. */
+static void test_own_addresses_from_outside_are_findings(void **state) {
+    static const struct ng_port exposed[] = {{.port = 80, .proto = NG_TCP}};
+    _host_ host = host_new("version: 1\nrules: [{id: all, allow: [\"@any\"]}]\n"
+                           "usage: {direct_routing: {allow: {name: router}}}\n");
+    (void)state;
+    struct ng_container *web = add_container(host, ID_A, "web");
+    web->exposed = exposed;
+    web->n_exposed = ARRAY_SIZE(exposed);
+    publish(host, "0.0.0.0", 8080, 80);
+    struct ng_container *router = add_container(host, ID_B, "router");
+    router->exposed = exposed;
+    router->n_exposed = ARRAY_SIZE(exposed);
+    assert_string_equal(findings_text(host),
+                        "NG006 usage.direct_routing high alert open web:0 public\n");
 }
 
 static void test_cluster_ports_outside_their_zones_are_findings(void **state) {
@@ -256,6 +271,7 @@ int main(void) {
         cmocka_unit_test(test_files_add_up),
         cmocka_unit_test(test_zones_that_may_all_leave_nothing_to_say),
         cmocka_unit_test(test_mistakes_are_told),
+        cmocka_unit_test(test_own_addresses_from_outside_are_findings),
         cmocka_unit_test(test_cluster_ports_outside_their_zones_are_findings),
         cmocka_unit_test(test_the_api_is_known_wherever_it_listens),
         cmocka_unit_test(test_containers_are_asked_about_the_engine_alone),
