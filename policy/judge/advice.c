@@ -85,12 +85,18 @@ static const char *what_is_open(struct ng_arena *arena, const struct ng_exposure
                            exposure->container ? "container " : "", name, role);
 }
 
-/* Is the published port's container open at its own address, too? */
+/* Is the published port's container open at its own address, too? Exposures are sorted: those of
+ * one container stand together, the ones without a host port behind. */
 static bool has_own_address_open(const struct judgement *judgement,
                                  const struct ng_exposure *exposure) {
-    for (size_t i = 0; exposure->kind == NG_KIND_PUBLISHED && i < judgement->n_exposures; i++)
-        if (judgement->exposures[i].kind == NG_KIND_DIRECT &&
-            ng_is_same_port(&judgement->exposures[i], exposure))
+    const struct ng_exposure *end = judgement->exposures + judgement->n_exposures;
+    if (exposure->kind != NG_KIND_PUBLISHED)
+        return false;
+    for (const struct ng_exposure *other = exposure + 1;
+         other < end && other->container &&
+         strcmp(other->container->name, exposure->container->name) == 0;
+         other++)
+        if (other->kind == NG_KIND_DIRECT && ng_is_same_port(other, exposure))
             return true;
     return false;
 }
@@ -302,7 +308,7 @@ const char *ng_finding_fix(const struct judgement *judgement, const struct offen
     const char *text = fix_text(judgement, offence);
     const struct ng_rule_policy *rule = offence->rule;
     bool guarded = exposure->container || action == NG_BLOCK || (rule && rule->usage);
-    if (!guarded || exposure->kind == NG_KIND_L2 || !text)
+    if (!guarded || exposure->kind == NG_KIND_L2 || offence->id || !text)
         return text;
     const char *guard = guard_line(judgement, offence, action);
     return guard ? ng_arena_printf(arena, "%s\n%s", text, guard) : NULL;

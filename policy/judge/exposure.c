@@ -100,14 +100,6 @@ bool ng_listener_takes(const struct ng_listener *listener, uint8_t family, uint8
     return family == NG_IP4 && ng_addr_is_any(listener->addr) && !listener->v6only;
 }
 
-static const struct ng_container *find_container(const struct ng_world *world, const char *id) {
-    for (size_t i = 0; i < world->n_engines; i++)
-        for (size_t k = 0; k < world->engines[i].n_containers; k++)
-            if (strcmp(world->engines[i].containers[k].id, id) == 0)
-                return &world->engines[i].containers[k];
-    return NULL;
-}
-
 struct published_key {
     uint16_t port;
     uint8_t proto;
@@ -207,7 +199,8 @@ static int add_listener(struct judgement *judgement, const struct published_list
     if (is_published(published, listener, addr))
         return 0;
     const struct ng_container *container =
-        listener->container_id ? find_container(judgement->world, listener->container_id) : NULL;
+        listener->container_id ? ng_container_by_id(judgement->world, listener->container_id)
+                               : NULL;
     bool unverified = false;
     enum ng_role role =
         container ? NG_ROLE_NONE : ng_listener_role(judgement->world, listener, &unverified);
@@ -270,10 +263,17 @@ static int compare_exposures(const void *left, const void *right) {
 }
 
 /* Several sockets on one port, or one port told twice, are one exposure. */
+/* An id tells of the service: of its replicas each is there. */
+static bool is_double(const struct ng_exposure *a, const struct ng_exposure *b) {
+    if (strcmp(a->id, b->id) != 0 || a->container == b->container)
+        return strcmp(a->id, b->id) == 0;
+    return a->container && b->container && strcmp(a->container->id, b->container->id) == 0;
+}
+
 static void drop_doubles(struct judgement *judgement) {
     size_t kept = 0;
     for (size_t i = 0; i < judgement->n_exposures; i++)
-        if (kept == 0 || strcmp(judgement->exposures[kept - 1].id, judgement->exposures[i].id) != 0)
+        if (kept == 0 || !is_double(&judgement->exposures[kept - 1], &judgement->exposures[i]))
             judgement->exposures[kept++] = judgement->exposures[i];
     judgement->n_exposures = kept;
 }
