@@ -92,10 +92,8 @@ static unsigned translated_path(const struct judgement *judgement,
     return ingress ? NG_PATH_DNAT | NG_PATH_IPVS : NG_PATH_DNAT;
 }
 
-/* The way that leads to the exposure, for who is let through and for who is dropped on it
- * alike; 0: it leads elsewhere. -1 where it cannot be told. */
-static int path_of(const struct judgement *judgement, const struct ng_exposure *exposure,
-                   const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path) {
+int ng_outcome_path(const struct judgement *judgement, const struct ng_exposure *exposure,
+                    const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path) {
     bool at_input = outcome->fate == NG_FATE_LOCAL ||
                     (outcome->fate == NG_FATE_DROPPED && outcome->hook == NG_HOOK_INPUT);
     unsigned path = 0;
@@ -173,7 +171,7 @@ static int ask(const struct judgement *judgement, const struct ng_exposure *expo
     for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
         const struct ng_outcome *outcome = &answer.outcomes[i];
         unsigned path;
-        bool untold = path_of(judgement, exposure, outcome, question.iif, &path) < 0;
+        bool untold = ng_outcome_path(judgement, exposure, outcome, question.iif, &path) < 0;
         struct verdict *verdict = NG_ARENA_APPEND(tally->arena, tally->verdicts, tally->n_verdicts,
                                                   tally->verdicts_capacity);
         if (!verdict)
@@ -256,8 +254,8 @@ static int make_decider(const struct judgement *judgement, const struct ng_outco
 }
 
 /* Rules are put in words once, however many exposures they decide. */
-static int find_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
-                        const struct ng_decider **ret_decider) {
+int ng_find_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
+                    const struct ng_decider **ret_decider) {
     bool rule = outcome->by_rule != NG_NONE;
     if (rule && judgement->deciders[outcome->by_rule]) {
         *ret_decider = judgement->deciders[outcome->by_rule];
@@ -328,7 +326,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
     if (r < 0)
         return r;
     if (first && decided(first)) {
-        r = find_decider(judgement, first, &reach->decided_by);
+        r = ng_find_decider(judgement, first, &reach->decided_by);
         if (r < 0)
             return r;
     }
@@ -349,7 +347,7 @@ static int list_deciders(const struct judgement *judgement, struct tally *tally,
                        tally->verdicts[k].outcome.by_chain != outcome->by_chain;
         const struct ng_decider *decider;
         if (r == 0 && relevant)
-            r = find_decider(judgement, outcome, &decider);
+            r = ng_find_decider(judgement, outcome, &decider);
         if (r < 0)
             return r;
         if (relevant)

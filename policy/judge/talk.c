@@ -72,43 +72,24 @@ struct count {
 static int ask(const struct judgement *judgement, const struct ng_link *bridge,
                const struct meeting *meeting, uint8_t family, struct ng_port port,
                struct count *count) {
-    bool ip6 = family == NG_IP6;
-    struct ng_addr from = ip6 ? meeting->from->addr6 : meeting->from->addr4;
-    struct ng_addr stranger = stranger_to(judgement->world, from);
-    struct ng_question question = {
+    struct ng_addr from = ng_endpoint_addr(meeting->from, family);
+    const struct ng_exposure there = {
+        .kind = NG_KIND_DIRECT,
         .family = family,
         .proto = port.proto,
-        .iif = bridge->index,
-        .daddr = ip6 ? meeting->to->addr6.value : meeting->to->addr4.value,
-        .dport = port.port,
+        .container_addr = ng_endpoint_addr(meeting->to, family),
+        .container_port = port.port,
     };
-    struct split split = {0};
-    struct ng_region certain;
-    struct admitted linked, strange;
-    struct ng_addrset one, other;
-    struct ng_arena *arena = judgement->scratch;
-    struct ng_answer answer;
-    int r = ng_reach_ask(judgement->engine, &question, arena, &answer);
-    for (size_t i = 0; r == 0 && i < answer.n_outcomes; i++) {
-        const struct ng_outcome *outcome = &answer.outcomes[i];
-        bool in = outcome->fate == NG_FATE_FORWARDED && outcome->daddr == question.daddr;
-        r = ng_split_take(arena, outcome, in, !in, &split);
-    }
-    if (r == 0)
-        r = ng_split_certain(arena, &split, &certain);
-    if (r == 0)
-        r = ng_addrset_range(arena, from.value, from.value, &one);
-    if (r == 0)
-        r = ng_addrset_range(arena, stranger.value, stranger.value, &other);
-    if (r == 0)
-        r = ng_weigh(arena, certain, split.in, one, one, &linked);
-    if (r == 0)
-        r = ng_weigh(arena, certain, split.in, other, other, &strange);
+    struct passage passage;
+    int r = ng_ask_passage(judgement, &there, bridge, there.container_addr.value,
+                           judgement->scratch, &passage);
     if (r < 0)
         return r;
-    count->reached += linked.verdict == NG_REACHABLE || linked.verdict == NG_PARTLY;
-    count->doubtful += linked.verdict == NG_UNKNOWN;
-    count->reached_by_strangers += strange.verdict != NG_BLOCKED;
+    enum ng_reach_verdict linked = ng_passage_from(&passage, from.value);
+    ng_u128 stranger = stranger_to(judgement->world, from).value;
+    count->reached += linked == NG_REACHABLE;
+    count->doubtful += linked == NG_UNKNOWN;
+    count->reached_by_strangers += ng_passage_from(&passage, stranger) != NG_BLOCKED;
     return 0;
 }
 
@@ -116,11 +97,6 @@ static enum ng_reach_verdict verdict_of(const struct count *count, size_t asked)
     if (count->reached)
         return count->reached == asked ? NG_REACHABLE : NG_PARTLY;
     return count->doubtful ? NG_UNKNOWN : NG_BLOCKED;
-}
-
-/* What goes from port to port of a bridge passes the rules of IP only where it is called for. */
-static bool passes_rules(const struct ng_link *bridge, uint8_t family) {
-    return family == NG_IP4 ? bridge->bridge_calls4 : bridge->bridge_calls6;
 }
 
 static int decide(const struct judgement *judgement, const struct meeting *meeting,
@@ -135,7 +111,7 @@ static int decide(const struct judgement *judgement, const struct meeting *meeti
     if (judgement->blind || !bridge)
         return 0;
     talk->verdict = NG_REACHABLE;
-    if (!passes_rules(bridge, family))
+    if (!ng_bridge_asks_rules(bridge, family))
         return 0;
     for (size_t i = 0; r == 0 && i < talk->n_ports; i++)
         r = ask(judgement, bridge, meeting, family, talk->ports[i], &count);

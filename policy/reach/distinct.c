@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Local addresses that neither a rule nor routing tells apart are of one class. All begin in
+/* Addresses that neither a rule nor routing tells apart are of one class. All begin in
  * one; every test of a destination splits the classes that lie partly in what it asks for. */
 
 /* linux/rtnetlink.h and linux/fib_rules.h: kernel ABI. */
@@ -22,6 +22,7 @@ struct splitter {
     size_t *selected; /* by class: those inside */
     uint32_t *moved;  /* by class: where those inside go */
     bool any;         /* is inside */
+    bool remote;      /* routing has told all apart that it treats differently */
 };
 
 /* -- splitting ----------------------------------------------------------------------- */
@@ -91,15 +92,15 @@ static bool tests_destination(enum ng_field field) {
 
 /* By what routing says of the destination, or with the destination itself: beyond what sets tell.
  */
-static bool tells_all_apart(const struct ng_operand *operand) {
+static bool tells_all_apart(const struct splitter *splitter, const struct ng_operand *operand) {
     bool local_type =
         operand->field == NG_FIELD_FIB_TYPE && !(operand->fib & (NG_FIB_IIF | NG_FIB_OIF));
-    return operand->fib & NG_FIB_DADDR && !local_type;
+    return operand->fib & NG_FIB_DADDR && !local_type && !splitter->remote;
 }
 
 static void split_by_operand(struct splitter *splitter, const struct ng_match *match, size_t i) {
     const struct ng_operand *operand = &match->operands[i];
-    if (tells_all_apart(operand))
+    if (tells_all_apart(splitter, operand))
         splitter->classes->all_distinct = true;
     if (!tests_destination(operand->field) ||
         (operand->family && operand->family != splitter->family))
@@ -138,7 +139,8 @@ static void split_by_match(struct splitter *splitter, const struct ng_match *mat
 
 static void split_by_assign(struct splitter *splitter, const struct ng_assign *assign) {
     for (size_t i = 0; i < assign->n_terms; i++)
-        if (tests_destination(assign->terms[i].field) || tells_all_apart(&assign->terms[i]))
+        if (tests_destination(assign->terms[i].field) ||
+            tells_all_apart(splitter, &assign->terms[i]))
             splitter->classes->all_distinct = true;
     if (assign->map)
         split_by_match(splitter, assign->map);
@@ -224,34 +226,76 @@ static int collect_addrs(const struct ng_world *world, struct ng_arena *arena, u
     return classes->class ? 0 : -ENOMEM;
 }
 
+static int make_splitter(struct ng_arena *arena, struct address_classes *classes, uint8_t family,
+                         struct splitter *ret_splitter) {
+    size_t n = classes->count;
+    *ret_splitter = (struct splitter){
+        .classes = classes,
+        .family = family,
+        .inside = ng_arena_alloc(arena, n, sizeof(bool)),
+        .members = ng_arena_alloc(arena, n, sizeof(size_t)),
+        .selected = ng_arena_alloc(arena, n, sizeof(size_t)),
+        .moved = ng_arena_alloc(arena, n, sizeof(uint32_t)),
+    };
+    return ret_splitter->inside && ret_splitter->members && ret_splitter->selected &&
+                   ret_splitter->moved
+               ? 0
+               : -ENOMEM;
+}
+
+static void split_by_rules(struct splitter *splitter, const struct ng_ruleset *ruleset) {
+    for (size_t i = 0; i < ruleset->n_rules && !splitter->classes->all_distinct; i++)
+        for (size_t k = 0; k < ruleset->rules[i].n_ops; k++)
+            split_by_op(splitter, &ruleset->rules[i].ops[k]);
+}
+
 int ng_classes_make(struct ng_arena *arena, const struct ng_world *world,
                     const struct ng_ruleset *ruleset, uint8_t family,
                     struct address_classes *ret_classes) {
+    struct splitter splitter;
     int r = collect_addrs(world, arena, family, ret_classes);
+    if (r == 0)
+        r = make_splitter(arena, ret_classes, family, &splitter);
     if (r < 0)
         return r;
-    size_t n = ret_classes->count;
-    struct splitter splitter = {
-        .classes = ret_classes,
-        .family = family,
-        .inside = ng_arena_alloc(arena, n, sizeof(*splitter.inside)),
-        .members = ng_arena_alloc(arena, n, sizeof(*splitter.members)),
-        .selected = ng_arena_alloc(arena, n, sizeof(*splitter.selected)),
-        .moved = ng_arena_alloc(arena, n, sizeof(*splitter.moved)),
-    };
-    if (!splitter.inside || !splitter.members || !splitter.selected || !splitter.moved)
-        return -ENOMEM;
     split_by_routing(&splitter, world);
-    for (size_t i = 0; i < ruleset->n_rules && !ret_classes->all_distinct; i++)
-        for (size_t k = 0; k < ruleset->rules[i].n_ops; k++)
-            split_by_op(&splitter, &ruleset->rules[i].ops[k]);
+    split_by_rules(&splitter, ruleset);
     return 0;
 }
 
-/* UINT32_MAX: not an address of this host. */
-static uint32_t class_of(const struct address_classes *classes, ng_u128 addr) {
+/* Of one class are only those that the same routes and routing rules hold for. */
+static void split_by_prefix(struct splitter *splitter, struct ng_addr dst, unsigned len) {
+    static const struct ng_operand whole = {.field = NG_FIELD_DADDR, .mask = ~(ng_u128)0};
+    ng_u128 mask = ng_prefix_mask(dst.family, len), rest = ng_family_max(dst.family) ^ mask;
+    select_interval(splitter, &whole,
+                    (struct ng_interval){dst.value & mask, (dst.value & mask) | rest});
+    split(splitter);
+}
+
+int ng_classes_make_remote(struct ng_arena *arena, const struct ng_world *world,
+                           const struct ng_ruleset *ruleset, uint8_t family, const ng_u128 *addrs,
+                           size_t count, struct address_classes *ret_classes) {
+    struct splitter splitter;
+    *ret_classes = (struct address_classes){.addrs = addrs, .count = count, .n_classes = 1};
+    ret_classes->class = ng_arena_alloc(arena, count, sizeof(*ret_classes->class));
+    int r = ret_classes->class ? make_splitter(arena, ret_classes, family, &splitter) : -ENOMEM;
+    if (r < 0)
+        return r;
+    splitter.remote = true;
+    for (size_t i = 0; i < world->n_routes; i++)
+        if (world->routes[i].dst.family == family)
+            split_by_prefix(&splitter, world->routes[i].dst, world->routes[i].prefix_len);
+    for (size_t i = 0; i < world->n_route_rules; i++)
+        if (world->route_rules[i].family == family && world->route_rules[i].dst.family)
+            split_by_prefix(&splitter, world->route_rules[i].dst, world->route_rules[i].dst_len);
+    split_by_rules(&splitter, ruleset);
+    return 0;
+}
+
+uint32_t ng_class_of(const struct address_classes *classes, ng_u128 addr) {
     size_t at = find_addr(classes, addr);
-    return at < classes->count && classes->addrs[at] == addr ? classes->class[at] : UINT32_MAX;
+    bool known = at < classes->count && classes->addrs[at] == addr && !classes->all_distinct;
+    return known ? classes->class[at] : UINT32_MAX;
 }
 
 size_t ng_classes_distinct(const struct address_classes *classes, ng_u128 *addrs, size_t count) {
@@ -259,10 +303,10 @@ size_t ng_classes_distinct(const struct address_classes *classes, ng_u128 *addrs
         return count;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        uint32_t class = class_of(classes, addrs[i]);
+        uint32_t class = ng_class_of(classes, addrs[i]);
         bool seen = false;
         for (size_t k = 0; class != UINT32_MAX && k < kept && !seen; k++)
-            seen = class_of(classes, addrs[k]) == class;
+            seen = ng_class_of(classes, addrs[k]) == class;
         if (!seen)
             addrs[kept++] = addrs[i];
     }
