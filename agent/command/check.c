@@ -6,6 +6,7 @@
 #include "agent/observe/ruleset_decode.h"
 #include "agent/policy_files.h"
 #include "agent/print/print.h"
+#include "netguard/cis.h"
 
 static int print_result(const struct ng_result *result, const struct ng_policy_files *files,
                         const struct ng_options *options) {
@@ -42,8 +43,12 @@ enum ng_exit ng_command_check(const struct ng_options *options) {
     if (ng_policy_files_read(options->policy, NG_POLICY_DIRECTORY, &files, &error) < 0 ||
         ng_policy_parse(files->texts, files->count, &policy, &error) < 0)
         return fail(&error, NG_EXIT_USAGE);
+    if (options->cis && ng_policy_for_cis(policy) < 0) {
+        ng_error_set(&error, -ENOMEM, "--profile", "out of memory");
+        return fail(&error, NG_EXIT_INCOMPLETE);
+    }
 
-    if (ng_load(options, &world, &ruleset, &error) < 0 ||
+    if (ng_load_for(policy, options, &world, &ruleset, &error) < 0 ||
         ng_judge(world, ruleset, policy, &result, &error) < 0)
         return fail(&error, NG_EXIT_INCOMPLETE);
 

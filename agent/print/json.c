@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+
 #include "agent/print/engine_words.h"
 #include "agent/print/json_writer.h"
 #include "agent/print/print.h"
+#include "netguard/cis.h"
 
 /* One engine, exposure, link or finding is one line, so that two results can be compared with diff
  * as well as read with jq. */
@@ -165,6 +168,8 @@ static void put_finding(struct ng_json *json, const struct ng_finding *finding) 
     ng_json_string(json, finding->fix);
     ng_json_key(json, "path");
     ng_json_strings(json, finding->path);
+    ng_json_key(json, "cis");
+    ng_json_cis(json, ng_catalog_find(finding->id));
     ng_json_close(json, '}');
 }
 
@@ -306,6 +311,38 @@ static void put_link(struct ng_json *json, const struct ng_talk *talk) {
 
 /* -- the document -------------------------------------------------------------------- */
 
+static int put_profile(struct ng_json *json, const struct ng_result *result) {
+    _cleanup_(ng_arena_freep) struct ng_arena *arena = ng_arena_new();
+    const struct ng_cis_item *items;
+    size_t count;
+
+    if (!arena || ng_cis_items(result, arena, &items, &count) < 0)
+        return -ENOMEM;
+    ng_json_key(json, "profile");
+    ng_json_open(json, '{');
+    ng_json_key(json, "name");
+    ng_json_string(json, "cis");
+    ng_json_key(json, "version");
+    ng_json_string(json, NG_CIS_VERSION);
+    ng_json_key(json, "items");
+    ng_json_open(json, '[');
+    for (size_t i = 0; i < count; i++) {
+        ng_json_open(json, '{');
+        ng_json_key(json, "item");
+        ng_json_string(json, items[i].item);
+        ng_json_key(json, "verdict");
+        ng_json_string(json, ng_cis_verdict_text(items[i].verdict));
+        ng_json_key(json, "findings");
+        ng_json_number(json, items[i].n_findings);
+        ng_json_key(json, "note");
+        ng_json_string_or_null(json, items[i].note);
+        ng_json_close(json, '}');
+    }
+    ng_json_close(json, ']');
+    ng_json_close(json, '}');
+    return 0;
+}
+
 static void put_summary(struct ng_json *json, const struct ng_result *result) {
     size_t by_severity[NG_CRITICAL + 1] = {0};
 
@@ -344,6 +381,7 @@ static void put_summary(struct ng_json *json, const struct ng_result *result) {
 int ng_print_json(FILE *out, const struct ng_result *result,
                   const struct ng_print_options *options) {
     struct ng_json writer = {.out = out}, *json = &writer;
+    int r = 0;
 
     (void)options; /* a document for programs has no looks */
     ng_json_open(json, '{');
@@ -371,7 +409,9 @@ int ng_print_json(FILE *out, const struct ng_result *result,
     PUT_LINES(json, result->findings, result->n_findings, put_finding);
     ng_json_key(json, "summary");
     put_summary(json, result);
+    if (result->policy && result->policy->cis)
+        r = put_profile(json, result);
     ng_json_close(json, '}');
     putc_unlocked('\n', out);
-    return 0;
+    return r;
 }

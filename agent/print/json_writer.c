@@ -162,6 +162,13 @@ void ng_json_ranges(struct ng_json *json, const struct ng_port_range *ranges, si
     ng_json_close(json, ']');
 }
 
+void ng_json_cis(struct ng_json *json, const struct ng_catalog_page *page) {
+    ng_json_open(json, '[');
+    for (size_t i = 0; page && page->cis && page->cis[i]; i++)
+        ng_json_string(json, page->cis[i]);
+    ng_json_close(json, ']');
+}
+
 void ng_json_time(struct ng_json *json, int64_t time_s) {
     char text[64] = "";
     time_t when = (time_t)time_s;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "netguard/catalog.h"
 #include "netguard/judge.h"
 
 struct ng_json {
@@ -34,6 +35,7 @@ void ng_json_number_or_null(struct ng_json *json, uint64_t value); /* 0 is null 
 void ng_json_addr_or_null(struct ng_json *json, struct ng_addr addr);
 void ng_json_prefixes(struct ng_json *json, struct ng_addrset set, uint8_t family);
 void ng_json_ranges(struct ng_json *json, const struct ng_port_range *ranges, size_t count);
+void ng_json_cis(struct ng_json *json, const struct ng_catalog_page *page); /* its items, or [] */
 void ng_json_time(struct ng_json *json, int64_t time_s);
 void ng_json_gaps(struct ng_json *json, const struct ng_gap *gaps, size_t count);
 void ng_json_warnings(struct ng_json *json, const struct ng_warning *warnings, size_t count);

@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "agent/print/engine_words.h"
+#include "netguard/catalog.h"
+#include "netguard/cis.h"
 
 static const char *plural(struct ng_sheet *sheet, size_t count, const char *noun) {
     return ng_layout_text(&sheet->layout, "%zu %s%s", count, noun, count == 1 ? "" : "s");
@@ -59,6 +61,10 @@ static void print_backends(struct ng_sheet *sheet) {
                              : backends.items[0]);
 }
 
+static bool is_cis(const struct ng_result *result) {
+    return result->policy && result->policy->cis;
+}
+
 static void print_header(struct ng_sheet *sheet) {
     const struct ng_world *world = sheet->result->world;
     struct ng_layout *layout = &sheet->layout;
@@ -85,6 +91,48 @@ static void print_header(struct ng_sheet *sheet) {
                             ? ng_layout_escaped(layout, sheet->options->policy)
                             : "built-in: no data store, cluster-control or Docker API port "
                               "reachable from outside");
+    if (is_cis(sheet->result))
+        ng_layout_paragraph(layout, 0, "profile", NG_STYLE_DIM,
+                            "CIS Docker Benchmark " NG_CIS_VERSION
+                            ", what it says of networks; the policy says what is excepted");
+}
+
+/* What was looked at, what came of it, and what could not be told. */
+static void print_profile(struct ng_sheet *sheet) {
+    static const enum ng_style styles[] = {
+        [NG_CIS_PASS] = NG_STYLE_GREEN,
+        [NG_CIS_FAIL] = NG_STYLE_RED,
+        [NG_CIS_UNKNOWN] = NG_STYLE_YELLOW,
+    };
+    enum { ITEM, VERDICT, FINDINGS, WHAT, COLUMNS };
+    struct ng_layout *layout = &sheet->layout;
+    const struct ng_cis_item *items;
+    size_t count;
+
+    if (!is_cis(sheet->result))
+        return;
+    if (ng_cis_items(sheet->result, layout->arena, &items, &count) < 0) {
+        layout->failed = true;
+        return;
+    }
+    struct ng_cell *cells = ng_arena_alloc(layout->arena, count * COLUMNS, sizeof(*cells));
+    if (!cells) {
+        layout->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct ng_cis_item *item = &items[i];
+        struct ng_cell *row = &cells[i * COLUMNS];
+
+        row[ITEM].text = ng_layout_text(layout, "CIS" NG_KEEP "%s", item->item);
+        row[VERDICT] = (struct ng_cell){ng_cis_verdict_text(item->verdict), styles[item->verdict]};
+        row[FINDINGS].text =
+            item->n_findings ? ng_layout_text(layout, "%zu", item->n_findings) : "";
+        row[WHAT].text =
+            item->note ? ng_layout_text(layout, "%s: %s", item->what, item->note) : item->what;
+    }
+    ng_sheet_heading(sheet, "CIS DOCKER BENCHMARK " NG_CIS_VERSION, count);
+    ng_layout_columns(layout, cells, count, COLUMNS);
 }
 
 static void print_gaps(struct ng_sheet *sheet) {
@@ -136,6 +184,14 @@ static size_t count_state(const struct ng_result *result, enum ng_finding_state 
     return count;
 }
 
+static const struct ng_finding *first_open(const struct ng_result *result) {
+    const struct ng_finding *finding = result->findings;
+
+    while (finding->state != NG_OPEN)
+        finding++;
+    return finding;
+}
+
 static void print_summary(struct ng_sheet *sheet) {
     static const enum ng_finding_state others[] = {NG_STATE_BLOCKED, NG_EXCEPTED};
     const struct ng_result *result = sheet->result;
@@ -161,6 +217,11 @@ static void print_summary(struct ng_sheet *sheet) {
         ng_layout_paragraph(layout, 0, "", NG_STYLE_PLAIN,
                             "incomplete: not everything could be read, so more may be open "
                             "than is listed");
+    if (open)
+        ng_layout_paragraph(
+            layout, 0, "help", NG_STYLE_DIM,
+            ng_layout_text(layout, "what a finding means: netguard" NG_KEEP "explain" NG_KEEP "%s",
+                           first_open(result)->id));
 }
 
 int ng_print_table(FILE *out, const struct ng_result *result,
@@ -180,6 +241,7 @@ int ng_print_table(FILE *out, const struct ng_result *result,
     };
     print_header(&sheet);
     ng_sheet_findings(&sheet);
+    print_profile(&sheet);
     ng_sheet_exposures(&sheet);
     ng_sheet_containers(&sheet);
     ng_sheet_notes(&sheet);

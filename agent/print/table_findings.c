@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/print/table.h"
+#include "netguard/catalog.h"
 
 /* Findings about the same port that say the same of IPv4 and IPv6, or of several host
  * addresses: one block for the reader. A range of ports is one block as well. */
@@ -263,13 +264,25 @@ static void print_fix(struct ng_sheet *sheet, const struct group *group) {
     print_lines(sheet, "fix", &lines);
 }
 
+/* ", CIS 5.14, CIS 7.2" */
+static const char *cis_items(struct ng_sheet *sheet, const struct ng_finding *finding) {
+    const struct ng_catalog_page *page = ng_catalog_find(finding->id);
+    const char *text = "";
+
+    if (!sheet->result->policy || !sheet->result->policy->cis)
+        return text;
+    for (size_t i = 0; page && page->cis && page->cis[i]; i++)
+        text = ng_layout_text(&sheet->layout, "%s, CIS" NG_KEEP "%s", text, page->cis[i]);
+    return text;
+}
+
 static void print_rule(struct ng_sheet *sheet, const struct ng_finding *finding) {
     struct ng_layout *layout = &sheet->layout;
 
-    ng_layout_paragraph(layout, 2, "policy", NG_STYLE_DIM,
-                        ng_layout_text(layout, "rule %s, action %s, %s",
-                                       ng_layout_escaped(layout, finding->rule),
-                                       ng_action_text(finding->action), finding->id));
+    ng_layout_paragraph(
+        layout, 2, "policy", NG_STYLE_DIM,
+        ng_layout_text(layout, "rule %s, action %s, %s%s", ng_layout_escaped(layout, finding->rule),
+                       ng_action_text(finding->action), finding->id, cis_items(sheet, finding)));
 }
 
 static void print_keys(struct ng_sheet *sheet, const struct group *group) {

@@ -30,6 +30,7 @@
 #define NG_ID_ANY_ADDRESS         "NG033" /* published on every address of the host */
 #define NG_ID_SERVICE_ANY_ADDRESS "NG034" /* the same, of a swarm's service */
 #define NG_ID_ONE_PLANE           "NG035" /* management and data of the swarm by one address */
+#define NG_ID_NO_ENGINE_RULES     "NG036" /* the engine writes no rules into the packet filter */
 
 #define NG_CIS_VERSION "1.6.0" /* of the CIS Docker Benchmark, whose items `cis` names */
 
@@ -38,7 +39,7 @@
 struct ng_catalog_page {
     const char *id, *title;
     const char *means, *why, *fix;
-    const char *cis; /* "2.7", or several: "5.14 7.2"; NULL: none */
+    const char *const *cis; /* items, ended by NULL; NULL: none */
 };
 
 extern const struct ng_catalog_page ng_catalog[];

@@ -162,6 +162,21 @@ const char *ng_zone_of(const struct ng_world *world, const struct ng_policy *pol
     return NG_ZONE_PUBLIC;
 }
 
+const char *ng_zone_kept_out(const struct ng_world *world, const struct ng_policy *policy,
+                             const struct ng_rule_policy *rule, struct ng_addr neighbour) {
+    const struct ng_route_query query = {.family = neighbour.family, .daddr = neighbour.value};
+    struct ng_route_result ways[NG_ROUTES_MAX];
+    size_t n = ng_route_lookup(world, &query, ways, NG_ROUTES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        const struct ng_link *link =
+            ways[i].type == NG_ROUTE_UNICAST ? ng_link_find(world, ways[i].oif) : NULL;
+        const char *zone = link ? ng_zone_of(world, policy, link, neighbour) : NULL;
+        if (zone && ng_rule_is_from(rule, zone))
+            return zone;
+    }
+    return NULL;
+}
+
 static size_t zone_order(const struct ng_policy *policy, const char *zone) {
     if (strcmp(zone, NG_ZONE_CONTAINERS) == 0)
         return 0;

@@ -11,9 +11,10 @@ static const char default_rule[] = "default";
 
 /* -- which rule speaks --------------------------------------------------------------- */
 
+/* `port` 0: it has none, and no range tells of it. */
 static bool port_listed(const struct ng_port_match *match, uint8_t proto, uint16_t port) {
-    return match->any ||
-           ((match->proto == 0 || match->proto == proto) && port >= match->lo && port <= match->hi);
+    return match->any || (port && (match->proto == 0 || match->proto == proto) &&
+                          port >= match->lo && port <= match->hi);
 }
 
 static bool pair_listed(const struct ng_port_match *match, const struct ng_exposure *exposure,
@@ -51,11 +52,6 @@ bool ng_rule_is_from(const struct ng_rule_policy *rule, const char *zone) {
     return ng_strings_contain(rule->from, zone);
 }
 
-/* Whatever its number: an API may listen anywhere, and ESP has none. */
-static bool is_for(const struct ng_rule_policy *rule, const struct ng_exposure *exposure) {
-    return ng_role_usage(exposure->role) == rule->usage;
-}
-
 /* Without `to` a rule is about containers; a deny is about the machine's own services as
  * well, but only ever to tell of them. */
 static bool target_matches(const struct ng_rule_policy *rule, const struct ng_exposure *exposure) {
@@ -64,34 +60,100 @@ static bool target_matches(const struct ng_rule_policy *rule, const struct ng_ex
     return ng_selector_match(rule->to, rule->n_to, exposure->container, exposure->process);
 }
 
+/* Whatever the port's number: an API may listen anywhere, ESP has none, and at a container's own
+ * address any will do. */
+static bool is_for(const struct ng_rule_policy *rule, const struct ng_exposure *exposure) {
+    if (rule->usage == NG_USAGE_DIRECT)
+        return exposure->kind == NG_KIND_DIRECT && target_matches(rule, exposure);
+    return ng_role_usage(exposure->role) == rule->usage;
+}
+
+/* Which rules name any port of a range, as bits: a thousand rules are not all asked about each of
+ * ten thousand ports. Those it tells of may still be about others of these ports. */
+enum { PORTS_TOGETHER = 64, RANGES = (UINT16_MAX + 1) / PORTS_TOGETHER, WORD_BITS = 64 };
+
+static size_t words_of(const struct ng_policy *policy) {
+    return (policy->n_rules + WORD_BITS - 1) / WORD_BITS;
+}
+
+static void note_naming(uint64_t *naming, const struct ng_policy *policy, size_t rule, size_t lo,
+                        size_t hi) {
+    for (size_t range = lo / PORTS_TOGETHER; range <= hi / PORTS_TOGETHER; range++)
+        naming[range * words_of(policy) + rule / WORD_BITS] |= UINT64_C(1) << rule % WORD_BITS;
+}
+
+static int find_naming(struct judgement *judgement) {
+    const struct ng_policy *policy = judgement->policy;
+    uint64_t *naming = ng_arena_alloc(judgement->arena, RANGES * words_of(policy), sizeof(*naming));
+    if (!naming)
+        return -ENOMEM;
+    for (size_t i = 0; i < policy->n_rules; i++) {
+        const struct ng_rule_policy *rule = &policy->rules[i];
+        if (rule->usage) /* whatever the port */
+            note_naming(naming, policy, i, 0, UINT16_MAX);
+        for (size_t k = 0; k < rule->n_ports; k++) {
+            const struct ng_port_match *match = &rule->ports[k];
+            note_naming(naming, policy, i, match->any ? 0 : match->lo,
+                        match->any ? UINT16_MAX : match->hi);
+        }
+    }
+    judgement->naming = naming;
+    return 0;
+}
+
+/* Of the rules in that word of the bits those that may name a port of the exposure. */
+static uint64_t candidates(const struct ng_policy *policy, const uint64_t *naming,
+                           const struct ng_exposure *exposure, size_t word) {
+    size_t words = words_of(policy), rest = policy->n_rules - word * WORD_BITS;
+    if (!naming)
+        return rest < WORD_BITS ? (UINT64_C(1) << rest) - 1 : UINT64_MAX;
+    return naming[exposure->host_port / PORTS_TOGETHER * words + word] |
+           naming[exposure->container_port / PORTS_TOGETHER * words + word];
+}
+
+/* `naming` NULL: every rule is asked. */
 static const struct ng_rule_policy *deciding_rule(const struct ng_policy *policy,
+                                                  const uint64_t *naming,
                                                   const struct ng_exposure *exposure,
                                                   const char *zone,
                                                   const struct ng_port_match **ret_port) {
-    for (size_t i = 0; i < policy->n_rules; i++) {
-        const struct ng_rule_policy *rule = &policy->rules[i];
-        const struct ng_port_match *port = rule->usage ? NULL : ports_match(rule, exposure);
-        bool matches =
-            rule->usage ? is_for(rule, exposure) : port && target_matches(rule, exposure);
-        if (matches && ng_rule_is_from(rule, zone)) {
-            *ret_port = port;
-            return rule;
+    for (size_t word = 0; word < words_of(policy); word++)
+        for (uint64_t left = candidates(policy, naming, exposure, word); left; left &= left - 1) {
+            const struct ng_rule_policy *rule =
+                &policy->rules[word * WORD_BITS + (size_t)__builtin_ctzll(left)];
+            const struct ng_port_match *port = rule->usage ? NULL : ports_match(rule, exposure);
+            bool matches =
+                rule->usage ? is_for(rule, exposure) : port && target_matches(rule, exposure);
+            if (matches && ng_rule_is_from(rule, zone)) {
+                *ret_port = port;
+                return rule;
+            }
         }
-    }
     return NULL;
 }
 
 /* -- one port, two ways --------------------------------------------------------------- */
 
-/* What is said of a published port and again of the container's own address is said once: both
- * are among the exposures, and the message about the first tells of the second. Exposures without
- * a host port come last, so the first has been said by now. */
+static bool is_part(struct ng_strings zones, struct ng_strings of) {
+    for (size_t i = 0; i < zones.count; i++)
+        if (!ng_strings_contain(of, zones.items[i]))
+            return false;
+    return true;
+}
+
+/* What is said of a published port and again of the container's own address is said once, if no
+ * zone gets to the address that does not get to the port: both are among the exposures, and the
+ * message about the first tells of the second. Exposures without a host port come last of their
+ * container's, so the first has been said by now. */
 static bool is_told(const struct judgement *judgement, const struct ng_finding *own) {
-    for (size_t i = 0; i < judgement->n_findings; i++) {
+    for (size_t i = judgement->n_findings; i-- > 0;) {
         const struct ng_finding *finding = &judgement->findings[i];
+        if (!finding->container || strcmp(finding->container->name, own->container->name) != 0)
+            return false;
         if (finding->exposure && finding->exposure->kind == NG_KIND_PUBLISHED &&
             finding->state == own->state && strcmp(finding->rule, own->rule) == 0 &&
-            ng_is_same_port(finding->exposure, own->exposure))
+            ng_is_same_port(finding->exposure, own->exposure) &&
+            is_part(own->zones, finding->zones))
             return true;
     }
     return false;
@@ -181,8 +243,20 @@ int ng_add_finding(struct judgement *judgement, struct ng_finding finding) {
     return append(judgement, &finding);
 }
 
-static int add_offence(struct judgement *judgement, const struct offence *offence) {
+/* Where it is closed there is nothing to tell, unless it is closed everywhere. */
+static void leave_out_closed(struct offence *offence) {
+    size_t open = 0;
+    if (ng_offence_verdict(offence) == NG_BLOCKED)
+        return;
+    for (size_t i = 0; i < offence->n_reaches; i++)
+        if (offence->reaches[i]->verdict != NG_BLOCKED)
+            offence->reaches[open++] = offence->reaches[i];
+    offence->n_reaches = open;
+}
+
+int ng_add_offence(struct judgement *judgement, struct offence *offence) {
     enum ng_finding_state state = NG_OPEN;
+    leave_out_closed(offence);
     if (ng_offence_verdict(offence) == NG_BLOCKED) {
         if (!guard_blocks(offence))
             return 0;
@@ -195,7 +269,7 @@ static int add_offence(struct judgement *judgement, const struct offence *offenc
     const struct ng_rule_policy *rule = offence->rule;
     enum ng_action action = ng_offence_action(judgement->policy, offence);
     struct ng_finding finding = {
-        .id = finding_id(exposure, rule),
+        .id = offence->id ? offence->id : finding_id(exposure, rule),
         .rule = rule ? rule->id : default_rule,
         .severity = rule ? rule->severity : judgement->policy->default_severity,
         .action = action,
@@ -205,7 +279,7 @@ static int add_offence(struct judgement *judgement, const struct offence *offenc
         .verdict = ng_offence_verdict(offence),
         .subject = ng_exposure_who(exposure),
         .message = ng_finding_message(judgement, offence),
-        .fix = ng_finding_fix(judgement, offence, action),
+        .fix = offence->fix ? offence->fix : ng_finding_fix(judgement, offence, action),
     };
     const char *key[] = {finding.id, finding.rule, exposure->id};
     ng_hash_text(finding.key, key, ARRAY_SIZE(key));
@@ -217,15 +291,21 @@ static int add_offence(struct judgement *judgement, const struct offence *offenc
     return append(judgement, &finding);
 }
 
-bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
-                       const char *zone, struct offence *ret_offence) {
+static bool objects(const struct ng_policy *policy, const uint64_t *naming,
+                    const struct ng_exposure *exposure, const char *zone,
+                    struct offence *ret_offence) {
     const struct ng_port_match *port = NULL;
-    const struct ng_rule_policy *rule = deciding_rule(policy, exposure, zone, &port);
+    const struct ng_rule_policy *rule = deciding_rule(policy, naming, exposure, zone, &port);
     bool by_default = !rule && exposure->container && strcmp(zone, NG_ZONE_PUBLIC) == 0 &&
                       policy->default_action != NG_ALLOW;
     ret_offence->rule = rule;
     ret_offence->port = port;
     return rule ? !rule->allow : by_default;
+}
+
+bool ng_policy_objects(const struct ng_policy *policy, const struct ng_exposure *exposure,
+                       const char *zone, struct offence *ret_offence) {
+    return objects(policy, NULL, exposure, zone, ret_offence);
 }
 
 int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exposure) {
@@ -236,7 +316,8 @@ int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exp
     size_t n = 0;
     for (size_t i = 0; i < exposure->n_reach; i++) {
         struct offence found = {.exposure = exposure};
-        if (!ng_policy_objects(judgement->policy, exposure, exposure->reach[i].zone, &found))
+        if (!objects(judgement->policy, judgement->naming, exposure, exposure->reach[i].zone,
+                     &found))
             continue;
         struct offence *own = NULL;
         for (size_t k = 0; k < n && !own; k++)
@@ -250,19 +331,10 @@ int ng_judge_exposure(struct judgement *judgement, const struct ng_exposure *exp
             own = &offences[n++];
             *own = found;
         }
-        /* Where it is closed there is nothing to tell, unless it is closed everywhere. */
         own->reaches[own->n_reaches++] = &exposure->reach[i];
     }
     for (size_t i = 0; i < n; i++) {
-        struct offence *offence = &offences[i];
-        if (ng_offence_verdict(offence) != NG_BLOCKED) {
-            size_t open = 0;
-            for (size_t k = 0; k < offence->n_reaches; k++)
-                if (offence->reaches[k]->verdict != NG_BLOCKED)
-                    offence->reaches[open++] = offence->reaches[k];
-            offence->n_reaches = open;
-        }
-        int r = add_offence(judgement, offence);
+        int r = ng_add_offence(judgement, &offences[i]);
         if (r < 0)
             return r;
     }
@@ -299,9 +371,10 @@ int ng_find_others(struct judgement *judgement) {
 }
 
 int ng_find_findings(struct judgement *judgement) {
-    int r = 0;
+    int r = find_naming(judgement);
     for (size_t i = 0; r == 0 && i < judgement->n_exposures; i++)
-        r = ng_judge_exposure(judgement, &judgement->exposures[i]);
+        if (!judgement->policy->cis || ng_cis_asks(&judgement->exposures[i]))
+            r = ng_judge_exposure(judgement, &judgement->exposures[i]);
     if (r == 0)
         r = ng_find_others(judgement);
     ng_sort_findings(judgement);

@@ -164,7 +164,7 @@ void ng_find_host_firewalls(struct judgement *judgement) {
 
 /* -- gaps ---------------------------------------------------------------------------- */
 
-static int add_gap(struct judgement *judgement, const char *source, const char *reason) {
+int ng_add_gap(struct judgement *judgement, const char *source, const char *reason) {
     struct ng_gap *gap = NG_ARENA_APPEND(judgement->arena, judgement->gaps, judgement->n_gaps,
                                          judgement->gaps_capacity);
     if (!gap || !reason)
@@ -178,7 +178,7 @@ static int find_gaps(struct judgement *judgement) {
     const struct ng_world *world = judgement->world;
     int r = 0;
     for (size_t i = 0; r == 0 && i < world->n_gaps; i++)
-        r = add_gap(judgement, world->gaps[i].source, world->gaps[i].reason);
+        r = ng_add_gap(judgement, world->gaps[i].source, world->gaps[i].reason);
     for (size_t i = 0; i < world->n_engines; i++)
         for (size_t k = 0; r == 0 && k < world->engines[i].n_networks; k++) {
             const struct ng_network *network = &world->engines[i].networks[k];
@@ -186,13 +186,13 @@ static int find_gaps(struct judgement *judgement) {
                 !ng_network_in_use(&world->engines[i], network) ||
                 ng_link_named(world, network->parent))
                 continue;
-            r = add_gap(judgement, "docker",
-                        ng_arena_printf(judgement->arena,
-                                        "network %s (%s) stands on %s, which is no link of this "
-                                        "host: who gets to its containers is not told",
-                                        network->name, network->driver, network->parent));
+            r = ng_add_gap(judgement, "docker",
+                           ng_arena_printf(judgement->arena,
+                                           "network %s (%s) stands on %s, which is no link of this "
+                                           "host: who gets to its containers is not told",
+                                           network->name, network->driver, network->parent));
         }
-    return r;
+    return r < 0 ? r : ng_find_habit_gaps(judgement);
 }
 
 static int compare_gaps(const void *left, const void *right) {

@@ -70,6 +70,7 @@ struct judgement {
     struct traits traits;
     struct ng_talk *talks;
     size_t n_talks, talks_capacity;
+    const uint64_t *naming; /* which of the policy's rules name which ports (findings.c) */
     struct ng_finding *findings;
     size_t n_findings, findings_capacity;
 };
@@ -119,6 +120,7 @@ struct offence {
     const struct ng_port_match *port;
     const struct ng_reach **reaches;
     size_t n_reaches;
+    const char *id, *fix; /* of what the profile `cis` finds beside the policy; NULL: by the rule */
 };
 const char *ng_exposure_who(const struct ng_exposure *exposure);
 enum ng_reach_verdict ng_offence_verdict(const struct offence *offence); /* the worst of them */
@@ -128,16 +130,21 @@ const char *ng_finding_message(const struct judgement *judgement, const struct o
 const char *ng_finding_fix(const struct judgement *judgement, const struct offence *offence,
                            enum ng_action action);
 
+/* findings.c: unless it is closed, and not by the guard. */
+int ng_add_offence(struct judgement *judgement, struct offence *offence) _must_check_;
 /* findings.c: takes over one that is about no exposure, with its key; state is OPEN or, by the
  * policy's exceptions for its rule and container, EXCEPTED. */
 int ng_add_finding(struct judgement *judgement, struct ng_finding finding) _must_check_;
-/* habits.c: how the engine is used. */
+/* habits.c: how the engine is used; and what of that was not told. */
 int ng_find_habits(struct judgement *judgement) _must_check_;
+int ng_find_habit_gaps(struct judgement *judgement) _must_check_;
 /* segregation.c: networks that are to be apart and are not (with between.c: who gets from one
  * container to another). */
 int ng_find_segregation(struct judgement *judgement) _must_check_;
-/* cis.c: what the profile asks beside all that. */
+/* cis.c: what the profile asks beside all that; and does it ask what the policy's rules say of the
+ * exposure? */
 int ng_find_cis(struct judgement *judgement) _must_check_;
+bool ng_cis_asks(const struct ng_exposure *exposure);
 
 /* findings.c: all that are about no exposure. */
 int ng_find_others(struct judgement *judgement) _must_check_;
@@ -151,6 +158,8 @@ int ng_trail_add(struct ng_arena *arena, struct trail *trail, struct header head
 int ng_find_traits(const struct ng_engine_state *engine, struct ng_arena *arena,
                    struct traits *ret_traits) _must_check_;
 
+/* judge.c: takes over `reason`; NULL is -ENOMEM. */
+int ng_add_gap(struct judgement *judgement, const char *source, const char *reason) _must_check_;
 /* judge.c: host firewalls that are in force. */
 void ng_find_host_firewalls(struct judgement *judgement);
 /* Puts a judgement into words, and keeps it with them. */
@@ -178,6 +187,31 @@ int ng_exposure_destinations(const struct ng_world *world, const struct ng_engin
                              struct ng_arena *arena, ng_u128 **ret_addrs,
                              size_t *ret_count) _must_check_;
 
+/* admission.c: the way that leads to the exposure, for who is let through and for who is dropped on
+ * it alike; 0: it leads elsewhere. -1 where it cannot be told. */
+int ng_outcome_path(const struct judgement *judgement, const struct ng_exposure *exposure,
+                    const struct ng_outcome *outcome, uint32_t iif, unsigned *ret_path);
+/* admission.c: in words; of an outcome that a rule or a chain's policy decided. */
+int ng_find_decider(const struct judgement *judgement, const struct ng_outcome *outcome,
+                    const struct ng_decider **ret_decider) _must_check_;
+
+/* between.c: who of those that send by one bridge gets to one destination. */
+struct passage {
+    struct ng_region certain, possible; /* by source */
+    const struct ng_outcome **arrivals; /* those that get there */
+    size_t n_arrivals;
+    const struct ng_undecided *undecided;
+    size_t n_undecided;
+};
+/* For the exposure at one address that leads to it; lives in `arena`. */
+int ng_ask_passage(const struct judgement *judgement, const struct ng_exposure *exposure,
+                   const struct ng_link *link, ng_u128 daddr, struct ng_arena *arena,
+                   struct passage *ret_passage) _must_check_;
+/* Of one source: REACHABLE from some source port at least, UNKNOWN or BLOCKED. */
+enum ng_reach_verdict ng_passage_from(const struct passage *passage, ng_u128 source);
+/* Who gets from port to port of a bridge passes the rules of IP only where it is called for. */
+bool ng_bridge_asks_rules(const struct ng_link *bridge, uint8_t family);
+
 /* arrival.c: is it an engine's bridge, and nothing but containers on it? */
 bool ng_leads_to_containers(const struct ng_world *world, const struct ng_link *link);
 /* Do packets from outside come in by this link? */
@@ -188,6 +222,10 @@ bool ng_is_asked_from(const struct ng_policy *policy, const struct ng_exposure *
 /* The id of the zone that a packet from `source` comes from, when it comes in by this link. */
 const char *ng_zone_of(const struct ng_world *world, const struct ng_policy *policy,
                        const struct ng_link *link, struct ng_addr source);
+/* The zone that the packets of a neighbour at this address come from and that the rule keeps out;
+ * NULL: none. They come in where those to it leave. */
+const char *ng_zone_kept_out(const struct ng_world *world, const struct ng_policy *policy,
+                             const struct ng_rule_policy *rule, struct ng_addr neighbour);
 /* Can packets for this exposure come in by this link? */
 bool ng_comes_in_by(const struct ng_world *world, const struct ng_exposure *exposure,
                     const struct ng_link *link);

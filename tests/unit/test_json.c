@@ -347,7 +347,30 @@ static void test_finding(void **state) {
                 "\"severity\":\"high\",\"action\":\"alert\",\"state\":\"excepted\","
                 "\"exposure\":\"0000000000000002\",\"subject\":\"node-exporter\","
                 "\"zones\":[\"public\"],\"message\":\"no rule allows 9100/udp\","
-                "\"fix\":\"add a rule that allows it\",\"path\":[]}");
+                "\"fix\":\"add a rule that allows it\",\"path\":[],\"cis\":[\"5.9\"]}");
+    json_decref(document);
+}
+
+/* Which items there are, and what they come to, tests/unit/test_cis.c tells. */
+static void test_profile(void **state) {
+    (void)state;
+    struct ng_policy policy = {.cis = true};
+    struct ng_result result = fixture_result();
+
+    result.policy = &policy;
+    result.complete = false;
+    json_t *document = print_document(&result);
+    json_t *profile = json_object_get(document, "profile");
+    assert_string_equal(text_of(profile, "name"), "cis");
+    assert_string_equal(text_of(profile, "version"), "1.6.0");
+    assert_json(json_array_get(json_object_get(profile, "items"), 1),
+                "{\"item\":\"2.4\",\"verdict\":\"unknown\",\"findings\":0,"
+                "\"note\":\"not everything could be observed\"}");
+    json_decref(document);
+
+    policy.cis = false;
+    document = print_document(&result);
+    assert_null(json_object_get(document, "profile"));
     json_decref(document);
 }
 
@@ -428,6 +451,7 @@ int main(void) {
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_finding),
+        cmocka_unit_test(test_profile),
         cmocka_unit_test(test_one_element_a_line),
         cmocka_unit_test(test_hostile_strings),
         cmocka_unit_test(test_nothing),

@@ -54,7 +54,8 @@ static const char whole_table[] =
     "sidecar        shares the network of sts\n"
     "no port        app\n"
     "\n"
-    "result    2 open findings (2 critical), 1 excepted in 8 exposures\n";
+    "result    2 open findings (2 critical), 1 excepted in 8 exposures\n"
+    "help      what a finding means: netguard explain NG001\n";
 /* clang-format on */
 
 static void test_whole(void **state) {
@@ -386,6 +387,24 @@ static void test_port_range_is_one_block(void **state) {
     free(text);
 }
 
+/* Which items there are, and what they come to, tests/unit/test_cis.c tells. */
+static void test_profile(void **state) {
+    (void)state;
+    struct ng_policy policy = {.cis = true};
+    struct ng_result result = fixture_result();
+
+    result.policy = &policy;
+    char *text = fixture_print(&result, &fixture_plain);
+    assert_has(text,
+               "profile   CIS Docker Benchmark 1.6.0, what it says of networks; the policy says\n"
+               "          what is excepted\n");
+    assert_has(text, "  policy    rule no-stores, action block, NG001, CIS 5.9\n");
+    assert_has(text, "\nCIS DOCKER BENCHMARK 1.6.0 (13)\n");
+    assert_has(text, "\nCIS 5.9   fail");
+    assert_tidy(text, NG_TABLE_WIDTH);
+    free(text);
+}
+
 static void test_blocked_says_by_what(void **state) {
     (void)state;
     const struct ng_decider guard = {
@@ -486,6 +505,7 @@ int main(void) {
         cmocka_unit_test(test_groups_only_what_is_alike),
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_port_range_is_one_block),
+        cmocka_unit_test(test_profile),
         cmocka_unit_test(test_blocked_says_by_what),
         cmocka_unit_test(test_port_runs_end_where_something_differs),
         cmocka_unit_test(test_many_unexposed_are_counted),
