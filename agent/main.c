@@ -19,8 +19,8 @@ static const struct ng_command commands[] = {
      "and prints it. Changes nothing. Needs root to see everything.\n\n"
      "Exit status: 0 nothing to report; 1 open findings; 2 wrong usage or policy;\n"
      "3 not everything could be observed.",
-     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT |
-         NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
+     NG_OPTION_POLICY | NG_OPTION_PROFILE | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT |
+         NG_OPTION_FORMAT | NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
      NULL},
     {"explain", ng_command_explain, "why something is reachable or blocked, rule by rule",
      "Shows what packets meet on their way to TARGET: rule by rule, who is let in, who\n"
@@ -28,7 +28,8 @@ static const struct ng_command commands[] = {
      "  6379, 53/udp           a port: published by a container, or of this host\n"
      "  192.0.2.1:6379/tcp     an address and port, [2001:db8::1]:443 in IPv6\n"
      "  redis, 4f1c09          a container by its name, or by the start of its id\n"
-     "  redis:6379             one of its ports\n\n"
+     "  redis:6379             one of its ports\n"
+     "  NG001                  what a finding means, why it matters and how to fix it\n\n"
      "Exit status: 0 explained; 2 wrong usage, or no such target; 3 not everything\n"
      "could be observed.",
      NG_OPTION_FROM | NG_OPTION_INTERFACE | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT |
@@ -92,43 +93,93 @@ static const struct ng_command commands[] = {
      "Exit status, the first of these that applies: 2 wrong usage; 3 no daemon runs; 1 open\n"
      "findings; 3 not everything is seen, or as the policy wants it; 0.",
      NG_OPTION_FORMAT | NG_OPTION_FAIL_ON, NULL},
+    {"policy check", ng_command_policy_check, "what is wrong with a policy, all of it at once",
+     "Reads the policy, or the FILEs in place of it, and shows each fault at its place.\n"
+     "Then warns of what is hardly meant: rules that never decide, exceptions that have\n"
+     "ended, and names that nothing on this host bears.\n\n"
+     "Exit status: 0 no fault, perhaps warnings; 2 faults, or wrong usage; 3 a recorded\n"
+     "world cannot be read.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT,
+     "[FILE...]"},
+    {"policy show", ng_command_policy_show, "the policy in effect, and where each part came from",
+     "Prints what all files of the policy come to, as one policy that means the same, with\n"
+     "all that was left to defaults, and says of each part where it was written.\n\n"
+     "Exit status: 0 printed; 2 wrong usage or policy.",
+     NG_OPTION_POLICY | NG_OPTION_FORMAT, NULL},
+    {"policy init", ng_command_policy_init, "a first policy, which fits what runs now",
+     "Writes a policy, with comments, that allows what is reachable now, and points out\n"
+     "what hardly should be.\n\n"
+     "Exit status: 0 written; 2 wrong usage; 3 not everything could be observed.",
+     NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_OUTPUT, NULL},
+    {"policy test", ng_command_policy_test, "does what is expected of this host hold?",
+     "Reads expectations such as `{from: public, to: \"redis:6379\", is: blocked}` from FILE,\n"
+     "holds each against what is really reachable and says in TAP which hold.\n\n"
+     "Exit status: 0 all hold; 1 some do not; 2 wrong usage, policy or FILE; 3 not\n"
+     "everything could be observed.",
+     NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT, "FILE"},
 };
 /* clang-format on */
 
-static void print_help(FILE *out) {
-    fputs("Usage: netguard COMMAND [OPTION]...\n\n"
-          "Tells what is really reachable on a Docker host.\n\nCommands:\n",
-          out);
+/* Begins the names of the commands that are about the policy itself. */
+static const char policy_group[] = "policy";
+
+/* The command's name within its group, or whole where `group` is NULL; NULL: it is in another. */
+static const char *name_within(const struct ng_command *command, const char *group) {
+    size_t len = group ? strlen(group) : 0;
+
+    if (!group)
+        return command->name;
+    return strncmp(command->name, group, len) == 0 && command->name[len] == ' '
+               ? command->name + len + 1
+               : NULL;
+}
+
+static void print_help(FILE *out, const char *group) {
+    const char *before = group ? group : "", *space = group ? " " : "";
+
+    fprintf(out, "Usage: netguard %s%sCOMMAND [OPTION]...\n\n%s\n\nCommands:\n", before, space,
+            group ? "About the policy itself; netguard-policy(5) tells what it can say."
+                  : "Tells what is really reachable on a Docker host.");
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary);
-    fputs("\nOptions:\n  --help      print this help\n  --version   print the version\n\n"
-          "`netguard COMMAND --help` tells more about one command.\n",
-          out);
+        if (name_within(&commands[i], group))
+            fprintf(out, "  %-12s  %s\n", name_within(&commands[i], group), commands[i].summary);
+    fprintf(out,
+            "\nOptions:\n  --help      print this help\n  --version   print the version\n\n"
+            "`netguard %s%sCOMMAND --help` tells more about one command.\n",
+            before, space);
 }
 
 static void print_version(void) {
     puts("netguard " NETGUARD_VERSION);
 }
 
-static const struct ng_command *find_command(const char *name) {
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        if (strcmp(name, commands[i].name) == 0)
+static const struct ng_command *find_command(const char *group, const char *word) {
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        const char *name = name_within(&commands[i], group);
+
+        if (name && strcmp(word, name) == 0)
             return &commands[i];
+    }
     return NULL;
 }
 
-static enum ng_exit unknown_word(const char *word) {
-    const char *names[ARRAY_SIZE(commands)];
+static enum ng_exit unknown_word(const char *group, const char *word) {
+    const char *names[ARRAY_SIZE(commands) + 1];
+    size_t count = 0;
     struct ng_error error = {0};
     char found[128];
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        names[i] = commands[i].name;
-    const char *near = ng_near_name(word, names, ARRAY_SIZE(names));
+        if (name_within(&commands[i], group))
+            names[count++] = name_within(&commands[i], group);
+    if (!group)
+        names[count++] = policy_group;
+    const char *near = ng_near_name(word, names, count);
     ng_escape(found, sizeof(found), word);
-    ng_error_set(&error, -EINVAL, "", "unknown %s \"%s\"%s%s%s; see netguard --help",
+    ng_error_set(&error, -EINVAL, group ? group : "",
+                 "unknown %s \"%s\"%s%s%s; see netguard %s%s--help",
                  *word == '-' ? "option" : "command", found, near ? "; did you mean \"" : "",
-                 near ? near : "", near ? "\"?" : "");
+                 near ? near : "", near ? "\"?" : "", group ? group : "", group ? " " : "");
     ng_diagnose(&error);
     return NG_EXIT_USAGE;
 }
@@ -170,18 +221,20 @@ int main(int argc, char *argv[]) {
     setvbuf(stdout, NULL, _IOFBF, STDOUT_BUFFER_BYTES);
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of writing like others */
 
-    if (argc < 2) {
-        print_help(stderr);
+    const char *group = argc > 1 && strcmp(argv[1], policy_group) == 0 ? policy_group : NULL;
+    int at = group ? 2 : 1;
+    if (argc <= at) {
+        print_help(stderr, group);
         return NG_EXIT_USAGE;
     }
-    const struct ng_command *command = find_command(argv[1]);
+    const struct ng_command *command = find_command(group, argv[at]);
     if (command)
-        status = run_command(command, argc - 1, argv + 1);
-    else if (strcmp(argv[1], "--help") == 0)
-        print_help(stdout);
-    else if (strcmp(argv[1], "--version") == 0)
+        status = run_command(command, argc - at, argv + at);
+    else if (strcmp(argv[at], "--help") == 0)
+        print_help(stdout, group);
+    else if (strcmp(argv[at], "--version") == 0)
         print_version();
     else
-        status = unknown_word(argv[1]);
+        status = unknown_word(group, argv[at]);
     return ng_finish_stdout(status);
 }

@@ -37,6 +37,7 @@ enum ng_option { /* bits: which options a command takes, beside --help and --ver
                  NG_OPTION_FORCE = 1 << 15,
                  NG_OPTION_METRICS_FILE = 1 << 16,
                  NG_OPTION_FOREGROUND = 1 << 17,
+                 NG_OPTION_PROFILE = 1 << 18,
 };
 
 enum ng_format {
@@ -60,11 +61,14 @@ struct ng_options {
     const char *docker[NG_ENGINES_MAX];
     size_t n_docker;
     const char *operand;
+    char *const *operands; /* all of them, where a command takes several */
+    size_t n_operands;
     struct ng_addr from; /* family 0: not given */
     enum ng_format format;
     enum ng_severity fail_on;
     enum ng_color color;
     unsigned for_s; /* 0: not given */
+    bool cis; /* --profile cis */
     bool confirm, dry_run, force, foreground;
     bool verbose, help, version;
 };
@@ -76,7 +80,7 @@ struct ng_command {
     const char *help;    /* what it does, for `netguard NAME --help` */
     unsigned options;    /* enum ng_option bits */
     const char *operand; /* what its one argument is called in the help, in brackets where it may be
-                            left out; NULL: takes none */
+                            left out, "[FILE...]" where there may be several; NULL: takes none */
 };
 
 /* argv[0] is the command's name. May reorder `argv`. -EINVAL with what is wrong in `error`. */
@@ -103,6 +107,10 @@ int ng_snapshot_load(const char *path, struct ng_world **ret_world,
  * must not be NULL. */
 int ng_load(const struct ng_options *options, struct ng_world **ret_world,
             struct ng_ruleset **ret_ruleset, struct ng_error *error) _must_check_;
+/* The same, to be judged by a policy: with what costs time and only some ask about. */
+int ng_load_for(const struct ng_policy *policy, const struct ng_options *options,
+                struct ng_world **ret_world, struct ng_ruleset **ret_ruleset,
+                struct ng_error *error) _must_check_;
 
 /* How to print for people: width and colours of stdout. */
 unsigned ng_stdout_width(void);
@@ -112,6 +120,10 @@ enum ng_exit ng_command_apply(const struct ng_options *options);
 enum ng_exit ng_command_check(const struct ng_options *options);
 enum ng_exit ng_command_explain(const struct ng_options *options);
 enum ng_exit ng_command_plan(const struct ng_options *options);
+enum ng_exit ng_command_policy_check(const struct ng_options *options);
+enum ng_exit ng_command_policy_init(const struct ng_options *options);
+enum ng_exit ng_command_policy_show(const struct ng_options *options);
+enum ng_exit ng_command_policy_test(const struct ng_options *options);
 enum ng_exit ng_command_reach(const struct ng_options *options);
 enum ng_exit ng_command_remove(const struct ng_options *options);
 enum ng_exit ng_command_run(const struct ng_options *options);

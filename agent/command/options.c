@@ -84,6 +84,14 @@ static int set_fail_on(struct ng_options *options, const char *value, struct ng_
     return 0;
 }
 
+static int set_profile(struct ng_options *options, const char *value, struct ng_error *error) {
+    static const char *const names[] = {"cis"};
+    int r = choose("--profile", value, names, ARRAY_SIZE(names), error);
+
+    options->cis = r >= 0;
+    return r;
+}
+
 static int set_color(struct ng_options *options, const char *value, struct ng_error *error) {
     static const char *const names[] = {
         [NG_COLOR_AUTO] = "auto",
@@ -209,6 +217,13 @@ static const struct spec {
      .help = "exit with 1 only for open findings from this severity on:\n"
              "any (default), info, low, medium, high or critical",
      .set = set_fail_on},
+    {.bit = NG_OPTION_PROFILE,
+     .name = "profile",
+     .argument = "PROFILE",
+     .help = "cis: judge by what the CIS Docker Benchmark says of networks;\n"
+             "of the policy only its zones, exceptions, allow lists and\n"
+             "rules about containers count",
+     .set = set_profile},
     {.bit = NG_OPTION_COLOR,
      .name = "color",
      .argument = "WHEN",
@@ -299,14 +314,24 @@ static int wrong_option(const struct ng_command *command, int value, char *argv[
     return unknown_option(command, argv[optind - 1], error);
 }
 
+static bool takes_several(const struct ng_command *command) {
+    return command->operand && strstr(command->operand, "...");
+}
+
 static int check_together(const struct ng_command *command, const struct ng_options *options,
                           struct ng_error *error) {
+    char found[QUOTE_TEXT];
+
     if (options->snapshot && options->n_docker)
         return ng_error_set(error, -EINVAL, "--snapshot",
                             "a recorded world holds its engines already: leave out --docker");
     if (options->confirm && options->for_s)
         return ng_error_set(error, -EINVAL, "--confirm", "is for good: leave out --for");
-    bool reads_stdin = command->operand && *command->operand == '[' &&
+    if (options->policy && options->n_operands)
+        return ng_error_set(error, -EINVAL, "--policy",
+                            "is one policy and \"%s\" another: leave one of them out",
+                            quote(options->operand, found));
+    bool reads_stdin = command->operand && *command->operand == '[' && !takes_several(command) &&
                        (!options->operand || strcmp(options->operand, "-") == 0);
     if (options->snapshot && strcmp(options->snapshot, "-") == 0 && reads_stdin)
         return ng_error_set(error, -EINVAL, "--snapshot",
@@ -315,13 +340,19 @@ static int check_together(const struct ng_command *command, const struct ng_opti
     return 0;
 }
 
-/* What stands on the command line beside options: at most one thing. */
+/* What stands on the command line beside options: at most one thing, for most commands. */
 static int set_operand(const struct ng_command *command, int argc, char *argv[],
                        struct ng_options *options, struct ng_error *error) {
     char found[QUOTE_TEXT];
 
-    if (command->operand && optind < argc)
+    if (takes_several(command) && optind < argc) {
+        options->operands = argv + optind;
+        options->n_operands = (size_t)(argc - optind);
+        options->operand = argv[optind];
+        optind = argc;
+    } else if (command->operand && optind < argc) {
         options->operand = argv[optind++];
+    }
     if (optind < argc)
         return ng_error_set(error, -EINVAL, command->name, "unexpected argument \"%s\"",
                             quote(argv[optind], found));

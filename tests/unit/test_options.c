@@ -13,7 +13,7 @@ static const struct ng_command check = {
     .name = "check",
     .help = "Checks.",
     .options = NG_OPTION_POLICY | NG_OPTION_DOCKER | NG_OPTION_SNAPSHOT | NG_OPTION_FORMAT |
-               NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE,
+               NG_OPTION_FAIL_ON | NG_OPTION_COLOR | NG_OPTION_VERBOSE | NG_OPTION_PROFILE,
 };
 static const struct ng_command run = {
     .name = "run",
@@ -24,6 +24,12 @@ static const struct ng_command snapshot = {
     .name = "snapshot",
     .help = "Records.",
     .options = NG_OPTION_DOCKER | NG_OPTION_OUTPUT,
+};
+static const struct ng_command policy_check = {
+    .name = "policy check",
+    .help = "Checks.",
+    .options = NG_OPTION_POLICY | NG_OPTION_SNAPSHOT,
+    .operand = "[FILE...]",
 };
 
 enum {
@@ -90,6 +96,8 @@ static void test_every_option(void **state) {
     assert_int_equal(options.fail_on, NG_HIGH);
     assert_true(options.verbose);
 
+    assert_false(options.cis);
+    assert_true(parsed(&check, "check --profile cis").cis);
     options = parsed(&check, "check --docker unix:///run/d.sock --color never --fail-on any");
     assert_int_equal(options.n_docker, 1);
     assert_string_equal(options.docker[0], "unix:///run/d.sock");
@@ -145,6 +153,10 @@ static void test_wrong_values(void **state) {
                    "found \"jsn\", expected table or json; did you mean \"json\"?");
     assert_refused(&check, "check --color yes", "--color",
                    "found \"yes\", expected auto, always or never");
+    assert_refused(&check, "check --profile cs", "--profile",
+                   "found \"cs\", expected cis; did you "
+                   "mean \"cis\"?");
+    assert_refused(&run, "run --profile cis", "run", "unknown option \"--profile\"");
     assert_refused(&check, "check --fail-on hihg", "--fail-on",
                    "found \"hihg\", expected info, low, medium, high, critical or any; did you "
                    "mean \"high\"?");
@@ -179,6 +191,18 @@ static void test_wrong_options(void **state) {
 }
 
 /* The help names the command's options, and no other command's. */
+static void test_several_operands(void **state) {
+    (void)state;
+    struct ng_options options = parsed(&policy_check, "check a.yaml --snapshot - b.yaml");
+
+    assert_int_equal(options.n_operands, 2);
+    assert_string_equal(options.operands[0], "a.yaml");
+    assert_string_equal(options.operands[1], "b.yaml");
+    assert_int_equal(parsed(&policy_check, "check --snapshot -").n_operands, 0);
+    assert_refused(&policy_check, "check --policy p.yaml a.yaml", "--policy",
+                   "is one policy and \"a.yaml\" another: leave one of them out");
+}
+
 static void test_help(void **state) {
     (void)state;
     char *text = NULL;
@@ -204,13 +228,10 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_several_engines),
-        cmocka_unit_test(test_gnu_habits),
-        cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_wrong_options),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_several_engines),  cmocka_unit_test(test_gnu_habits),
+        cmocka_unit_test(test_wrong_values),     cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_several_operands), cmocka_unit_test(test_help),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
