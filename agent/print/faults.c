@@ -75,17 +75,54 @@ static unsigned column_of(const struct line *line, unsigned place) {
     return column;
 }
 
+/* Of a URL what may be a secret: who asks, and all behind the host. Where logs go everybody reads.
+ */
+struct secret {
+    size_t end;              /* of the URL */
+    size_t user, host, path; /* bytes of the line: hidden is from user to host, and behind path */
+};
+
+static bool ends_url(char c) {
+    return (unsigned char)c <= ' ' || strchr("\"'`,<>{}|\\^", c);
+}
+
+static void find_secret(const struct line *line, size_t at, struct secret *secret) {
+    static const char begin[] = "://";
+    const size_t len = sizeof(begin) - 1;
+
+    if (at < secret->end || line->len_bytes - at < len || memcmp(line->bytes + at, begin, len) != 0)
+        return;
+    *secret = (struct secret){.user = at + len, .host = at + len};
+    size_t i = at + len;
+    while (i < line->len_bytes && !ends_url(line->bytes[i]) && !strchr("/?#", line->bytes[i]))
+        if (line->bytes[i++] == '@')
+            secret->host = i - 1;
+    secret->path = i + 1;
+    while (i < line->len_bytes && !ends_url(line->bytes[i]))
+        i++;
+    secret->end = i;
+}
+
+static bool is_hidden(const struct secret *secret, size_t at) {
+    return at < secret->end && ((at >= secret->user && at < secret->host) || at >= secret->path);
+}
+
 /* The columns from `first` to before `last`; returns how many of them come before `caret`. */
 static unsigned put_columns(FILE *out, const struct line *line, unsigned first, unsigned last,
                             unsigned caret) {
     char piece[PIECE_BYTES];
     unsigned column = 0, before = 0;
+    struct secret secret = {0};
 
     for (size_t at = 0; at < line->len_bytes && column < last;) {
+        find_secret(line, at, &secret);
+        bool hidden = is_hidden(&secret, at);
         at += show_char(line, at, column, piece);
         unsigned width = (unsigned)ng_text_columns(piece);
         if (column >= first && column + width <= last) {
-            fputs(piece, out);
+            for (unsigned i = 0; hidden && i < width; i++)
+                putc('*', out);
+            fputs(hidden ? "" : piece, out);
             before += column < caret ? width : 0;
         }
         column += width;
@@ -137,7 +174,7 @@ static const char *find_hint(const char *message) {
 void ng_print_fault(FILE *out, const struct ng_error *fault, const char *kind,
                     const struct ng_policy_text *text, unsigned width) {
     char source[2 * sizeof(fault->source)], message[2 * sizeof(fault->message)], hint[256] = "";
-    struct line line;
+    struct line line = {0};
     bool shown = text && fault->line && find_line(text, fault->line, &line);
 
     ng_escape(source, sizeof(source), fault->source);

@@ -94,6 +94,21 @@ static void test_long_line(void **state) {
 }
 
 /* What has no place, or one that is not in the text, is told without a line. */
+/* A webhook's URL may be all that authorizes, and what CI prints everybody reads. */
+static void test_secrets(void **state) {
+    struct ng_error fault = fault_at(1, 3, "x");
+    (void)state;
+
+    SHOWN(&fault, NULL, "  url: \"https://me:s3cret@a.example:8/T0/B1?x#y\", fromat: slack", 80,
+          "p.yaml:1:3: x\n"
+          "     1 |   url: \"https://*********@a.example:8/*********\", fromat: slack\n"
+          "       |   ^\n");
+    SHOWN(&fault, NULL, "[http://a@b@[::1]/é , http://c?d, http://e, x://f://g/h]", 80,
+          "p.yaml:1:3: x\n"
+          "     1 | [http://***@[::1]/* , http://c?*, http://e, x://f://****\n"
+          "       |   ^\n");
+}
+
 static void test_no_line(void **state) {
     struct ng_error fault = fault_at(3, 1, "x; did you mean \"y\"?"), alone = {.message = "alone"};
     (void)state;
@@ -108,6 +123,7 @@ int main(void) {
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_no_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
