@@ -17,6 +17,20 @@ rules:
     deny: [stores]
     sevrity: critical
 """,
+    'there is no port group "@database"': """\
+version: 1
+rules:
+  - {id: web, allow: [80, 443]}
+  - {id: stores, deny: ["@database"]}
+""",
+    'there is no zone "offce"': """\
+version: 1
+rules:
+  - {id: web, allow: [80, 443]}
+  - {id: stores, deny: ["@cluster" ], from: [offce]}
+zones:
+  - {id: office, match: [{sources: [10.8.0.0/16]}]}
+""",
 }
 
 # The table of messages: what its left column says.
