@@ -54,6 +54,7 @@ struct segregating {
     size_t n_pods;
     const struct named_port *named; /* segregation_ports.c */
     size_t n_named;
+    bool names_sctp; /* a rule does */
     /* Containers' addresses that no rule tells apart, and how many are of each class; [family ==
      * NG_IP6]. */
     struct address_classes classes[2];
@@ -75,7 +76,11 @@ struct named_port {
     bool opens;       /* who it holds for may get through by it */
 };
 
+/* Those of the ruleset; and what ng_follow_translation() follows. */
 int ng_find_named_ports(struct segregating *segregating) _must_check_;
+
+bool ng_tests_port(const struct ng_operand *operand);
+bool ng_tests_addr(const struct ng_operand *operand); /* the destination, to the bit */
 
 enum port_sort {
     PORT_KNOWN, /* the container is known to have it */
@@ -93,6 +98,15 @@ struct asked_port {
 int ng_list_asked_ports(const struct segregating *segregating, const struct pod *pod,
                         struct ng_addr addr, struct ng_arena *arena, struct asked_port **ret_ports,
                         size_t *ret_count) _must_check_;
+
+/* -- segregation_nat.c ----------------------------------------------------------------------------
+ */
+
+/* Ports by which this DNAT of a rule leads to pods become exposures of theirs, without an id;
+ * `named`: the addresses and protocol that the rule is for. Once those that engines tell of are
+ * there. */
+int ng_follow_translation(struct segregating *segregating, const struct ng_rule *rule,
+                          const struct ng_op *op, const struct named_port *named) _must_check_;
 
 /* -- segregation_reach.c --------------------------------------------------------------------------
  */
@@ -137,6 +151,9 @@ struct crossing {
     size_t n_ports, ports_capacity;
     bool every_port;
 };
+
+int ng_keep_exposure(struct segregating *segregating, struct pod *pod,
+                     const struct ng_exposure *exposure) _must_check_;
 
 /* Once for all segregations. */
 int ng_prepare_crossings(struct segregating *segregating) _must_check_;

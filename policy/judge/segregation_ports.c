@@ -11,12 +11,17 @@ enum { PORT_LAST = UINT16_MAX };
 
 /* -- what rules name ----------------------------------------------------------------- */
 
-static bool tests_port(const struct ng_operand *operand) {
+bool ng_tests_port(const struct ng_operand *operand) {
     return operand->field == NG_FIELD_DPORT || operand->field == NG_FIELD_CT_DPORT ||
            operand->field == NG_FIELD_CT_REPLY_SPORT;
 }
 
-static bool tests_addr(const struct ng_operand *operand) {
+/* Of some bits alone: any port may be told from its neighbours. */
+static bool tests_bits(const struct ng_operand *operand) {
+    return (operand->mask & PORT_LAST) != PORT_LAST || operand->flip;
+}
+
+bool ng_tests_addr(const struct ng_operand *operand) {
     return operand->field == NG_FIELD_DADDR && operand->mask == ~(ng_u128)0 && !operand->flip;
 }
 
@@ -28,7 +33,7 @@ static int add_named(struct segregating *segregating, struct named_port named,
     segregating->named = all;
     if (!own)
         return -ENOMEM;
-    named.lo = ports.lo > PORT_LAST ? PORT_LAST : (uint16_t)ports.lo;
+    named.lo = ports.lo > PORT_LAST ? PORT_LAST : ports.lo ? (uint16_t)ports.lo : 1;
     named.hi = ports.hi > PORT_LAST ? PORT_LAST : (uint16_t)ports.hi;
     *own = named;
     return 0;
@@ -37,7 +42,7 @@ static int add_named(struct segregating *segregating, struct named_port named,
 /* Addresses to which the rule confines itself. */
 static void confine(const struct ng_op *op, struct named_port *named) {
     if (op->kind != NG_OP_MATCH || op->match->n_operands != 1 || op->match->negate ||
-        op->match->dynamic || !op->match->values.count || !tests_addr(&op->match->operands[0]))
+        op->match->dynamic || !op->match->values.count || !ng_tests_addr(&op->match->operands[0]))
         return;
     const struct ng_addrset *values = &op->match->values;
     if (op->match->operands[0].family)
@@ -53,7 +58,7 @@ static bool opens_nothing(const struct ng_rule *rule) {
     for (size_t i = 0; i < rule->n_ops; i++) {
         const struct ng_op *op = &rule->ops[i];
         if (op->kind == NG_OP_MATCH && op->match->negate)
-            negated = negated || tests_port(&op->match->operands[0]);
+            negated = negated || ng_tests_port(&op->match->operands[0]);
         drops = drops || (op->kind == NG_OP_VERDICT && op->verdict.kind == NG_VERDICT_DROP);
         translates = translates || op->kind == NG_OP_DNAT || op->kind == NG_OP_REDIRECT ||
                      op->kind == NG_OP_SNAT;
@@ -65,8 +70,10 @@ static int add_match(struct segregating *segregating, const struct ng_match *mat
                      const struct named_port *named, size_t *capacity) {
     int r = 0;
     for (size_t i = 0; i < match->n_operands; i++) {
-        if (!tests_port(&match->operands[i]))
+        if (!ng_tests_port(&match->operands[i]))
             continue;
+        if (tests_bits(&match->operands[i]))
+            r = add_named(segregating, *named, (struct ng_interval){1, PORT_LAST}, capacity);
         for (size_t k = 0; r == 0 && k < match->values.count; k++)
             r = add_named(segregating, *named, match->values.intervals[k], capacity);
         for (size_t k = 0; r == 0 && k < match->expiring.count; k++)
@@ -74,7 +81,7 @@ static int add_match(struct segregating *segregating, const struct ng_match *mat
         for (size_t k = 0; r == 0 && k < match->n_boxes; k++) {
             struct named_port own = *named;
             for (size_t side = 0; side < match->n_operands; side++)
-                if (tests_addr(&match->operands[side]) && !match->negate) {
+                if (ng_tests_addr(&match->operands[side]) && !match->negate) {
                     own.from = match->boxes[k].sides[side].lo;
                     own.to = match->boxes[k].sides[side].hi;
                 }
@@ -95,12 +102,15 @@ static int add_rule(struct segregating *segregating, const struct ng_rule *rule,
         if (ng_op_demands(&rule->ops[i], NG_FIELD_L4PROTO, &proto))
             named.proto = (uint8_t)proto;
     }
+    segregating->names_sctp = segregating->names_sctp || named.proto == NG_SCTP;
     for (size_t i = 0; r == 0 && i < rule->n_ops; i++) {
         const struct ng_op *op = &rule->ops[i];
         if ((op->kind == NG_OP_MATCH || op->kind == NG_OP_VMAP || op->kind == NG_OP_DNAT) &&
             op->match)
             r = add_match(segregating, op->match, &named, capacity);
-        if (op->kind == NG_OP_ASSIGN && op->assign->map)
+        if (r == 0 && op->kind == NG_OP_DNAT)
+            r = ng_follow_translation(segregating, rule, op, &named);
+        if (r == 0 && op->kind == NG_OP_ASSIGN && op->assign->map)
             r = add_match(segregating, op->assign->map, &named, capacity);
     }
     return r;
@@ -200,14 +210,25 @@ static int compare_edges(const void *left, const void *right) {
     return a->at < b->at ? -1 : a->at > b->at;
 }
 
-/* The first port of each stretch that the same rules name, one of them such as may open it. */
+/* One that neither the container nor a rule names; 0: there is none. */
+static uint16_t find_unnamed(const struct asking *asking, uint8_t proto) {
+    uint32_t port = PORT_LAST;
+    while (port && (is_named(asking, proto, port) ||
+                    is_listed(asking, (struct ng_port){(uint16_t)port, proto})))
+        port--;
+    return (uint16_t)port;
+}
+
+/* The first port of each stretch that the same rules name, one of them such as may open it: where
+ * none may, an unnamed port gets at least as far; but there has to be one. */
 static int add_named_ports(struct asking *asking, uint8_t proto) {
+    bool stands_in = find_unnamed(asking, proto);
     struct edge *edges = ng_arena_alloc(asking->arena, 2 * asking->n_named, sizeof(*edges));
     size_t n = 0;
     int depth = 0, r = edges ? 0 : -ENOMEM;
     for (size_t i = 0; r == 0 && i < asking->n_named; i++)
         if (!asking->named[i].proto || asking->named[i].proto == proto) {
-            int step = asking->named[i].opens;
+            int step = asking->named[i].opens || !stands_in;
             edges[n++] = (struct edge){asking->named[i].lo, step};
             edges[n++] = (struct edge){asking->named[i].hi + 1U, -step};
         }
@@ -222,15 +243,12 @@ static int add_named_ports(struct asking *asking, uint8_t proto) {
     return r;
 }
 
-/* One that neither the container nor a rule names; those that are known and unnamed are like it. */
+/* Those that are known and unnamed are like an unnamed one. */
 static int add_other(struct asking *asking, uint8_t proto) {
-    uint32_t port = PORT_LAST;
-    while (port && (is_named(asking, proto, port) ||
-                    is_listed(asking, (struct ng_port){(uint16_t)port, proto})))
-        port--;
+    uint16_t port = find_unnamed(asking, proto);
     if (!port)
         return 0;
-    int r = add_port(asking, (struct ng_port){(uint16_t)port, proto}, PORT_OTHER);
+    int r = add_port(asking, (struct ng_port){port, proto}, PORT_OTHER);
     for (size_t i = 0; r == 0 && i < asking->count; i++)
         if (asking->ports[i].port.proto == proto &&
             !is_named(asking, proto, asking->ports[i].port.port))
@@ -256,7 +274,8 @@ static int find_concerning(const struct segregating *segregating, struct ng_addr
 int ng_list_asked_ports(const struct segregating *segregating, const struct pod *pod,
                         struct ng_addr addr, struct ng_arena *arena, struct asked_port **ret_ports,
                         size_t *ret_count) {
-    static const uint8_t protos[] = {NG_TCP, NG_UDP};
+    static const uint8_t protos[] = {NG_TCP, NG_UDP, NG_SCTP};
+    const size_t n_protos = ARRAY_SIZE(protos) - !segregating->names_sctp;
     struct asking asking = {.arena = arena};
     int r = find_concerning(segregating, addr, &asking);
     for (size_t i = 0; r == 0 && i < pod->n_members; i++) {
@@ -266,9 +285,9 @@ int ng_list_asked_ports(const struct segregating *segregating, const struct pod 
         for (size_t k = 0; r == 0 && k < n; k++)
             r = add_port(&asking, known[k], PORT_KNOWN);
     }
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protos); i++)
+    for (size_t i = 0; r == 0 && i < n_protos; i++)
         r = add_named_ports(&asking, protos[i]);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protos); i++)
+    for (size_t i = 0; r == 0 && i < n_protos; i++)
         r = add_other(&asking, protos[i]);
     *ret_ports = asking.ports;
     *ret_count = asking.count;

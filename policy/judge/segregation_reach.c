@@ -122,8 +122,8 @@ static int find_origins(struct reaching *reaching) {
 
 /* -- ports of this host -------------------------------------------------------------- */
 
-static int keep_exposure(struct segregating *segregating, struct pod *pod,
-                         const struct ng_exposure *exposure) {
+int ng_keep_exposure(struct segregating *segregating, struct pod *pod,
+                     const struct ng_exposure *exposure) {
     const struct ng_exposure **own = NG_ARENA_APPEND(segregating->arena, pod->exposures,
                                                      pod->n_exposures, pod->exposures_capacity);
     if (!own)
@@ -160,7 +160,7 @@ static int deal_exposures(struct segregating *segregating) {
         if (exposure->kind == NG_KIND_INGRESS) {
             for (size_t k = 0; r == 0 && k < segregating->n_pods; k++)
                 if (serves(&segregating->pods[k], exposure->container))
-                    r = keep_exposure(segregating, &segregating->pods[k], exposure);
+                    r = ng_keep_exposure(segregating, &segregating->pods[k], exposure);
             continue;
         }
         if (exposure->kind != NG_KIND_PUBLISHED && exposure->kind != NG_KIND_HOST_NETWORK)
@@ -168,7 +168,7 @@ static int deal_exposures(struct segregating *segregating) {
         if (exposure->container != last)
             pod = pod_of(segregating, last = exposure->container);
         if (pod)
-            r = keep_exposure(segregating, pod, exposure);
+            r = ng_keep_exposure(segregating, pod, exposure);
     }
     return r;
 }
@@ -318,7 +318,8 @@ static int open_exposure(struct reaching *reaching, const struct origin *origin,
         .exposure = exposure,
         .inner = {.port = {exposure->container_port ? exposure->container_port
                                                     : exposure->host_port,
-                           exposure->proto}},
+                           exposure->proto},
+                  .sort = exposure->unidentified ? PORT_OTHER : PORT_KNOWN},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && origin->families[ip6] && i < (any ? origin->n_hosts[ip6] : 1);
@@ -620,10 +621,12 @@ static int find_classes(struct segregating *segregating, bool ip6) {
 int ng_prepare_crossings(struct segregating *segregating) {
     if (segregating->judgement->blind)
         return 0;
-    int r = ng_find_named_ports(segregating);
+    int r = deal_exposures(segregating);
+    if (r == 0)
+        r = ng_find_named_ports(segregating);
     for (unsigned ip6 = 0; r == 0 && ip6 < 2; ip6++)
         r = find_classes(segregating, ip6);
-    return r < 0 ? r : deal_exposures(segregating);
+    return r;
 }
 
 int ng_find_crossings(struct segregating *segregating) {

@@ -76,6 +76,10 @@ static const char *ports_of(const struct segregating *segregating,
                                ng_proto_text(port->port.proto));
         first = false;
     }
+    for (size_t i = 0; text && i < crossing->n_ports; i++)
+        if (crossing->ports[i].sort == PORT_OTHER)
+            text = ng_arena_printf(arena, "%s and others of %s", text,
+                                   ng_proto_text(crossing->ports[i].port.proto));
     return text;
 }
 
@@ -325,6 +329,8 @@ static const char *fix_of(const struct segregating *segregating, const struct cr
         return ng_arena_printf(arena, "take %s or %s off network %s", step->pod->outsider->name,
                                name, step->place->net->network->name);
     case WAY_PORT:
+        if (!opening->exposure->id[0]) /* a rule's doing, and no engine's */
+            return fix_routed(judgement, step);
         return ng_arena_printf(arena,
                                "do not publish port %u/%s of %s, or on an address alone that no "
                                "network of containers gets to: -p 127.0.0.1:%u:%u",

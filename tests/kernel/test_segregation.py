@@ -183,11 +183,13 @@ class Stack(Topology):
 
 class Case:
     def __init__(self, name, engine=docker20, extra=None, without=None, published=(), shared=False,
-                 calls=True, sidecar=False, families=(4, 6), **options):
+                 calls=True, sidecar=False, families=(4, 6), translated=None, **options):
         self.name, self.engine, self.published = name, engine, published
         self.extra, self.without = extra or {}, without
         self.shared, self.calls, self.sidecar = shared, calls, sidecar
         self.families, self.options = families, options
+        # Somebody's own DNAT: lines, and (container, its port, what is asked for) of what they do.
+        self.nat, self.led = translated or ([], [])
 
     def load(self, topology):
         layout = stack(self.published)
@@ -198,7 +200,8 @@ class Case:
                 raise ValueError(f"{self.name}: no lines for {family} with nftables")
         else:
             texts = {family: self.engine(layout, family, **self.options,
-                                         extra={"filter": self.extra.get(family, [])})
+                                         extra={"filter": self.extra.get(family, []),
+                                                "nat": self.nat if family == 4 else []})
                      for family in self.families}
             if self.without:
                 texts = {family: "\n".join(line for line in text.splitlines()
@@ -238,6 +241,9 @@ class Case:
                     for dst in hosts:
                         if family_of(dst) == family_of(each.addr):
                             yield one.name, dst, each.proto, each.port, ("tcp", each.container_port)
+        for name, port, dst, asked in self.led:
+            if any(one.name == name for one in others):
+                yield name, dst, "tcp", asked, ("tcp", port)
         if self.sidecar:
             for dst in hosts:
                 yield None, dst, "tcp", SIDECAR_PORT, None
@@ -314,7 +320,8 @@ def in_words(name, ports):
     if known | OTHERS <= ports:
         return "every port asked"
     if known & ports:
-        return ", ".join(f"{port}/{proto}" for proto, port in sorted(known & ports))
+        return ", ".join(f"{port}/{proto}" for proto, port in sorted(known & ports)) + "".join(
+            f" and others of {proto}" for proto, _ in sorted(OTHERS & ports))
     return None
 
 
@@ -322,6 +329,7 @@ def in_words(name, ports):
 
 
 BETWEEN = "-A DOCKER-USER -i br-front -o br-back"
+LET_TRANSLATED = "-A DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT"
 CASES = [
     *(Case(f"as {engine.__name__} writes it", engine) for engine in (docker20, docker28, docker29)),
     *(Case(f"published, {engine.__name__}", engine, published=PUBLISHED)
@@ -343,6 +351,16 @@ CASES = [
     Case("published, and input drops", published=PUBLISHED, no_input="DROP"),
     Case("published, and input lets one address pass", published=PUBLISHED, no_input="DROP",
          extra={4: ["-A INPUT -d 192.0.2.1 -i br-front -j ACCEPT"]}),
+    Case("a DNAT of somebody's own", extra={4: [LET_TRANSLATED]}, translated=(
+        ["-A PREROUTING -p tcp -m tcp --dport 7777 -j DNAT --to-destination 172.19.0.2:5432"],
+        [("db", 5432, "192.0.2.1", 7777), ("db", 5432, "172.18.0.1", 7777)])),
+    Case("a DNAT of nobody's address", extra={4: [LET_TRANSLATED]}, translated=(
+        ["-A PREROUTING -d 10.9.9.9/32 -p tcp -j DNAT --to-destination 172.19.0.2"],
+        [("db", 5432, "10.9.9.9", 5432), ("db", OTHER_PORT, "10.9.9.9", OTHER_PORT)])),
+    Case("a DROP of every port before an ACCEPT", extra={4: [
+        "-A DOCKER-USER -s 172.18.0.99 -p tcp -m tcp --dport 1:65535 -j DROP",
+        f"{BETWEEN} -p tcp -m tcp --dport 5432 -j DROP",
+        f"{BETWEEN} -p tcp -m tcp --dport 6379 -j DROP", f"{BETWEEN} -p tcp -j ACCEPT"]}),
     Case("a third network", shared=True),
     Case("a third network without ICC", shared=True, icc=False),
     Case("a third network without ICC, past the rules", shared=True, icc=False, calls=False),
