@@ -430,10 +430,17 @@ static int lint_mode(struct ng_linter *linter) {
                    "the mode is 'enforce', but nothing says 'action: block': nothing is blocked");
 }
 
+static bool may_have_swarm(const struct ng_world *world) {
+    for (size_t i = 0; world && i < world->n_engines; i++)
+        if (world->engines[i].swarm)
+            return true;
+    return !world;
+}
+
 /* Nodes of a swarm that may not talk to one another are none. */
-static int lint_usage(struct ng_linter *linter) {
+static int lint_usage(struct ng_linter *linter, const struct ng_world *world) {
     const struct ng_policy *policy = linter->policy;
-    for (size_t i = 0; i < policy->n_rules; i++)
+    for (size_t i = 0; may_have_swarm(world) && i < policy->n_rules; i++)
         if (policy->rules[i].usage == NG_USAGE_CLUSTER &&
             policy->rules[i].from.count == policy->n_zones + 2)
             return ng_lint(linter, policy->rules[i].place,
@@ -521,7 +528,7 @@ int ng_policy_lint(const struct ng_policy *policy, const struct ng_world *world,
     if (r == 0)
         r = lint_mode(&linter);
     if (r == 0)
-        r = lint_usage(&linter);
+        r = lint_usage(&linter, world);
     if (r == 0)
         r = lint_rules(&linter);
     if (r == 0)

@@ -15,7 +15,7 @@ enum {
     ID_BYTES_MAX = 64,
 };
 
-static const char usage_prefix[] = "usage.";
+static const char usage_prefix[] = "usage.", cis_prefix[] = "cis.";
 
 static const struct ng_proposed_usage usage_keys[] = {
     {.key = "docker_api", .zones = ""},
@@ -295,7 +295,8 @@ static const char *make_id(const struct ng_proposal *proposal, const char *name)
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     char base[ID_BYTES_MAX - sizeof("-100000")];
     size_t n = 0;
-    if (*name == '.' || *name == '-' || strncmp(name, usage_prefix, strlen(usage_prefix)) == 0)
+    if (*name == '.' || *name == '-' || strncmp(name, usage_prefix, strlen(usage_prefix)) == 0 ||
+        strncmp(name, cis_prefix, strlen(cis_prefix)) == 0)
         base[n++] = '_';
     for (; *name && n < sizeof(base) - 1; name++)
         base[n++] = strchr(allowed, *name) ? *name : '_';
