@@ -362,10 +362,10 @@ def policies(tap, directory):
 
         refuse("absent.yaml", "cannot open: No such file")
         (home / "directory.yaml").mkdir()
-        refuse("directory.yaml", "is not a regular file")
+        refuse("directory.yaml", "not a regular file")
         os.mkfifo(home / "fifo.yaml")
-        refuse("fifo.yaml", "is not a regular file")
-        refuse("/dev/zero", "is not a regular file")
+        refuse("fifo.yaml", "not a regular file")
+        refuse("/dev/zero", "not a regular file")
         (home / "dangling.yaml").symlink_to("nowhere")
         refuse("dangling.yaml", "No such file")
         (home / "loop.yaml").symlink_to("loop.yaml")
