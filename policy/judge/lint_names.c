@@ -25,7 +25,7 @@ static int add_text(struct ng_arena *arena, struct texts *texts, const char *tex
 
 struct known {
     const struct ng_world *world;
-    struct texts names, images, services, stacks, networks, registries;
+    struct texts names, images, services, stacks, networks, registries, links;
 };
 
 static int know_container(struct ng_arena *arena, struct known *known,
@@ -169,6 +169,16 @@ static int lint_habit(struct ng_linter *linter, enum ng_habit habit, const struc
     return r < 0 ? r : lint_selectors(linter, policy->place, policy->allow, policy->n_allow, known);
 }
 
+/* Nothing comes from such a zone: whoever asks what it gets to hears that all is closed. */
+static int lint_zone(struct ng_linter *linter, const struct ng_zone *zone,
+                     const struct known *known) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < zone->n_matches; i++)
+        r = lint_globs(linter, zone->place, "interface", zone->matches[i].interfaces,
+                       &known->links);
+    return r;
+}
+
 int ng_lint_names(struct ng_linter *linter, const struct ng_world *world) {
     const struct ng_policy *policy = linter->policy;
     struct known known = {.world = world};
@@ -177,6 +187,10 @@ int ng_lint_names(struct ng_linter *linter, const struct ng_world *world) {
     linter->work = 0;
     for (size_t i = 0; r == 0 && i < world->n_engines; i++)
         r = know_engine(linter->arena, &known, &world->engines[i]);
+    for (size_t i = 0; r == 0 && i < world->n_links; i++)
+        r = add_text(linter->arena, &known.links, world->links[i].name);
+    for (size_t i = 0; r == 0 && world->links_read && i < policy->n_zones; i++)
+        r = lint_zone(linter, &policy->zones[i], &known);
     for (size_t i = 0; r == 0 && i < policy->n_rules; i++)
         r = lint_selectors(linter, policy->rules[i].place, policy->rules[i].to,
                            policy->rules[i].n_to, &known);

@@ -134,6 +134,11 @@ static int list_pods(struct segregating *segregating) {
 
 /* -- sides --------------------------------------------------------------------------- */
 
+/* The engine itself puts every container there that is on an overlay network, or publishes. */
+static bool is_the_engines(const struct ng_network *network) {
+    return network->ingress || strcmp(network->name, NG_GATEWAY_BRIDGE) == 0;
+}
+
 static int side_of(const struct segregating *segregating, size_t number) {
     struct ng_strings apart = segregating->segregation->apart;
     const struct ng_network *network = segregating->nets[number].network;
@@ -141,7 +146,8 @@ static int side_of(const struct segregating *segregating, size_t number) {
     if (strcmp(network->driver, "null") == 0)
         return SIDE_NONE;
     for (size_t i = 0; i < apart.count; i++)
-        if (ng_glob_match(apart.items[i], network->name))
+        if (is_the_engines(network) ? strcmp(apart.items[i], network->name) == 0
+                                    : ng_glob_match(apart.items[i], network->name))
             return (int)(apart.count == 1 ? number : i);
     return SIDE_NONE;
 }

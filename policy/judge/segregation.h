@@ -13,6 +13,9 @@ enum side { SIDE_NONE = -1, SIDE_SEVERAL = -2 }; /* others count from 0 */
 
 enum { NO_ORIGIN = -1 };
 
+/* By which containers of overlay networks get out, and to each other unless its ICC is off. */
+#define NG_GATEWAY_BRIDGE "docker_gwbridge"
+
 /* One of the engines' networks. */
 struct net {
     const struct ng_engine *engine;

@@ -326,6 +326,10 @@ static const char *fix_of(const struct segregating *segregating, const struct cr
     case WAY_ROUTED:
         return fix_routed(judgement, step);
     case WAY_BRIDGED:
+        if (strcmp(step->place->net->network->name, NG_GATEWAY_BRIDGE) == 0)
+            return "make it anew with --opt com.docker.network.bridge.enable_icc=false, which is "
+                   "what the engine does by itself\n"
+                   "or make overlay networks that need no way out --internal";
         return ng_arena_printf(arena, "take %s or %s off network %s", step->pod->outsider->name,
                                name, step->place->net->network->name);
     case WAY_PORT:
