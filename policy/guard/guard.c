@@ -58,14 +58,19 @@ static void add_rule_chains(struct maker *maker) {
 
 /* Replies to what this machine and its containers have asked for. But of TCP only those to a port
  * that clients have: a connection that is older than its tracking, and on which the server speaks
- * first, is tracked the wrong way round. */
-static void let_replies_be(struct chain *chain) {
+ * first, is tracked the wrong way round. A container does not inherit the host's ports of clients:
+ * every network namespace begins with the kernel's. */
+static void let_replies_be(struct chain *chain, bool forwarded) {
     const struct ng_world *world = chain->maker->result->world;
     uint16_t lo = world->local_port_lo, hi = world->local_port_hi;
     if (!lo || lo > hi) {
         lo = LOCAL_PORT_LO;
         hi = LOCAL_PORT_HI;
     }
+    if (forwarded && lo > LOCAL_PORT_LO)
+        lo = LOCAL_PORT_LO;
+    if (forwarded && hi < LOCAL_PORT_HI)
+        hi = LOCAL_PORT_HI;
     ACCEPT(chain, test(NG_GUARD_REPLY), is_not(NG_GUARD_L4PROTO, NG_TCP));
     ACCEPT(chain, test(NG_GUARD_REPLY), is(NG_GUARD_L4PROTO, NG_TCP),
            between(NG_GUARD_DPORT, lo, hi));
@@ -234,7 +239,7 @@ static const char *add_forward_chain(struct maker *maker, const struct zone *zon
     struct chain chain = {.maker = maker, .chain = {.name = name}};
     ACCEPT(&chain, test(NG_GUARD_TO_NO_BRIDGE));
     ACCEPT(&chain, in(others));
-    let_replies_be(&chain);
+    let_replies_be(&chain, true);
     RULE(&chain, NG_GUARD_JUMP, add_ingress_chain(maker, zone), test(NG_GUARD_TRANSLATED),
          is_link(NG_GUARD_OIFNAME, GWBRIDGE));
     close_pairs(&chain, zone);
@@ -252,7 +257,7 @@ static const char *add_forward_chain(struct maker *maker, const struct zone *zon
 static const char *add_input_chain(struct maker *maker, const struct zone *zone) {
     const char *name = ng_guard_printf(maker, "input_%s", zone->id);
     struct chain chain = {.maker = maker, .chain = {.name = name}};
-    let_replies_be(&chain);
+    let_replies_be(&chain, false);
     LOOK_UP(&chain, vmap(zone->input));
     for (size_t ip6 = 0; ip6 < 2; ip6++)
         LOOK_UP(&chain, vmap(zone->input_at[ip6]));

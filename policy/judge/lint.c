@@ -9,7 +9,7 @@
 
 #include "policy/judge/lint.h"
 
-/* Protocols that ports are told apart by; the last stands for all others. */
+/* Protocols that ports are told apart by; the last stands for those without ports, as ESP. */
 static const uint8_t protos[] = {NG_TCP, NG_UDP, NG_SCTP, 0};
 
 /* -- what covers what ------------------------------------------------------------------ */
@@ -209,7 +209,7 @@ static bool rule_covers(struct ng_linter *linter, const struct ng_rule_policy *r
 }
 
 static bool speaks_of(const struct ng_port_match *match, uint8_t proto) {
-    return match->proto == 0 || match->proto == proto;
+    return proto == 0 ? match->any : match->proto == 0 || match->proto == proto;
 }
 
 /* The first port from `from` on, up to `hi`, that the rule does not list; hi + 1: it lists them

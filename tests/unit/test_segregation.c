@@ -251,6 +251,19 @@ static void test_shared_network(void **state) {
                         "NG022 frontend -> db unknown\nNG022 backend -> web unknown\n");
 }
 
+/* Whoever is on an overlay network is on docker_gwbridge, too, and has no say in it. */
+static void test_networks_of_the_engine_itself(void **state) {
+    static const char *const all[] = {"*"}, *const named[] = {"*end", "docker_gwbridge"};
+    _stack_ stack = stack_new();
+    (void)state;
+    stack->networks[2].name = "docker_gwbridge";
+    stack_join(stack, "db", "docker_gwbridge", "172.20.0.2", NULL);
+    stack->segregation.apart = (struct ng_strings){all, 1};
+    assert_null(strstr(stack_findings(stack), "NG020"));
+    stack->segregation.apart = (struct ng_strings){named, 2};
+    assert_non_null(strstr(stack_findings(stack), "NG020"));
+}
+
 static void test_sidecar(void **state) {
     _stack_ stack = stack_new();
     (void)state;
@@ -350,6 +363,7 @@ int main(void) {
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_translated),
         cmocka_unit_test(test_shared_network),
+        cmocka_unit_test(test_networks_of_the_engine_itself),
         cmocka_unit_test(test_sidecar),
         cmocka_unit_test(test_on_the_lan),
         cmocka_unit_test(test_blind),
