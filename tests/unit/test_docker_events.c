@@ -460,11 +460,11 @@ static void attempts_become_rarer(void **state) {
     times_faster = 20;
     follow(f);
     go_on_for(f, 5);
-    assert_in_range(looked, 1, 2);
+    assert_in_range(looked, 0, 2);
     go_on_for(f, 150); /* 3 s: after 0.1, 0.3, 0.7, 1.1, …, 2.7, or sooner */
-    assert_in_range(looked, 7, 12);
+    assert_in_range(looked, 4, 12); /* a busy machine is late */
     go_on_for(f, 1000); /* 20 s, of which each delay takes 0.3 to 0.4; doubled on, there were 7 */
-    assert_in_range(looked, 40, 80);
+    assert_in_range(looked, 25, 80);
 }
 
 /* An engine that was there for a while is back soon; one that hangs up at once is asked ever more
