@@ -480,6 +480,7 @@ def keeps_who_is_logged_in(world):
             until(lambda: world.status()["policy"]["reload_error"], "status tells of it")
             assert "2200" not in ports() and "6379" in ports(), ports()
         sshd.kill()
+        sshd.wait(PATIENCE_S)
         os.kill(daemon.pid, signal.SIGHUP)  # nobody is logged in
         world.systemd.await_word("RELOADING")
         world.systemd.await_word("READY")
