@@ -91,6 +91,28 @@ static int add_match(struct segregating *segregating, const struct ng_match *mat
     return r;
 }
 
+/* Has any of them, or may he have, an address that the rule is about? */
+static bool is_about_pods(const struct segregating *segregating, const struct ng_match *match) {
+    const struct ng_operand *operand = &match->operands[0];
+    if (match->n_operands != 1 || match->negate || match->dynamic || !match->values.count ||
+        match->expiring.count || operand->field != NG_FIELD_SADDR || operand->mask != ~(ng_u128)0 ||
+        operand->flip)
+        return true;
+    const ng_u128 link_local = (ng_u128)0xfe80 << 112;
+    const ng_u128 last = match->values.intervals[match->values.count - 1].hi;
+    if (last >= link_local) /* every container has one of these */
+        return true;
+    for (size_t i = 0; i < segregating->n_pods; i++)
+        for (size_t k = 0; k < segregating->pods[i].n_places; k++)
+            for (uint8_t ip6 = 0; ip6 < 2; ip6++) {
+                const struct ng_endpoint *endpoint = segregating->pods[i].places[k].endpoint;
+                struct ng_addr addr = ip6 ? endpoint->addr6 : endpoint->addr4;
+                if (addr.family && ng_addrset_contains(match->values, addr.value))
+                    return true;
+            }
+    return false;
+}
+
 static int add_rule(struct segregating *segregating, const struct ng_rule *rule, uint8_t family,
                     size_t *capacity) {
     struct named_port named = {
@@ -98,6 +120,8 @@ static int add_rule(struct segregating *segregating, const struct ng_rule *rule,
     ng_u128 proto;
     int r = 0;
     for (size_t i = 0; i < rule->n_ops; i++) {
+        if (rule->ops[i].kind == NG_OP_MATCH && !is_about_pods(segregating, rule->ops[i].match))
+            return 0;
         confine(&rule->ops[i], &named);
         if (ng_op_demands(&rule->ops[i], NG_FIELD_L4PROTO, &proto))
             named.proto = (uint8_t)proto;

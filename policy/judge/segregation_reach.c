@@ -16,12 +16,15 @@
  * by themselves; their containers meet on docker_gwbridge, which is a bridge like any other. A
  * container without an IPv6 address has none of the link either: engines switch IPv6 off for it. */
 
+enum { BUCKETS = 1024, NO_ANSWER = -1 };
+
 /* What is known of one port at all the addresses of a class. */
 struct class_answer {
     uint8_t family;
     uint32_t class;
     struct ng_port port;
     struct passage passage;
+    int next; /* of its bucket */
 };
 
 /* A bridge that somebody sends by who is on a side, and no gateway. */
@@ -35,6 +38,7 @@ struct origin {
     size_t n_sidecars, sidecars_capacity;
     struct class_answer *answers;
     size_t n_answers, answers_capacity;
+    int *buckets;      /* of the answers, by what was asked */
     size_t first, end; /* of the openings to the pod at hand */
 };
 
@@ -50,6 +54,7 @@ struct reaching {
     struct segregating *segregating;
     const struct ng_segregation *segregation;
     struct ng_arena *scratch; /* of the pod at hand */
+    struct ng_arena *asking;  /* of the question at hand */
     struct origin *origins;
     size_t n_origins;
     struct asked_address *addrs; /* of the pod at hand */
@@ -115,8 +120,13 @@ static int find_origins(struct reaching *reaching) {
         for (size_t k = 0; takes_part(&segregating->pods[i]) && k < segregating->pods[i].n_places;
              k++)
             send_by(reaching, &segregating->pods[i], &segregating->pods[i].places[k]);
-    for (size_t i = 0; r == 0 && i < reaching->n_origins; i++)
-        r = find_hosts(reaching, &reaching->origins[i]);
+    for (size_t i = 0; r == 0 && i < reaching->n_origins; i++) {
+        struct origin *origin = &reaching->origins[i];
+        origin->buckets = ng_arena_alloc(segregating->arena, BUCKETS, sizeof(*origin->buckets));
+        for (size_t k = 0; origin->buckets && k < BUCKETS; k++)
+            origin->buckets[k] = NO_ANSWER;
+        r = origin->buckets ? find_hosts(reaching, origin) : -ENOMEM;
+    }
     return r;
 }
 
@@ -248,6 +258,27 @@ static int ask_port(const struct reaching *reaching, const struct origin *origin
     return r;
 }
 
+/* The same. Most answers are that nobody gets through, and nothing is kept of them. */
+static int ask_and_keep(const struct reaching *reaching, const struct origin *origin,
+                        const struct asked_port *asked, const struct opening *opening,
+                        struct ng_arena *arena, struct passage *ret_passage) {
+    struct passage passage = {0};
+    int r = ask_port(reaching, origin, asked, opening, reaching->asking, &passage);
+    bool through = !ng_region_empty(passage.possible);
+    ng_arena_reset(reaching->asking);
+    if (r < 0 || !through) {
+        *ret_passage = (struct passage){0};
+        return r;
+    }
+    return ask_port(reaching, origin, asked, opening, arena, ret_passage);
+}
+
+static int *bucket_of(const struct origin *origin, const struct class_answer *answer) {
+    uint64_t hash = ng_hash(NG_HASH_START, &answer->class, sizeof(answer->class));
+    hash = ng_hash(hash, &answer->port.port, sizeof(answer->port.port));
+    return &origin->buckets[(hash ^ answer->port.proto ^ answer->family) % BUCKETS];
+}
+
 /* The same, once for all that are of the address's class. */
 static int ask_class(const struct reaching *reaching, struct origin *origin,
                      const struct asked_port *asked, const struct opening *opening,
@@ -256,8 +287,10 @@ static int ask_class(const struct reaching *reaching, struct origin *origin,
     bool ip6 = opening->family == NG_IP6;
     uint32_t class = ng_class_of(&segregating->classes[ip6], opening->addr.value);
     if (class == UINT32_MAX || segregating->class_sizes[ip6][class] == 1)
-        return ask_port(reaching, origin, asked, opening, reaching->scratch, ret_passage);
-    for (size_t i = 0; i < origin->n_answers; i++) {
+        return ask_and_keep(reaching, origin, asked, opening, reaching->scratch, ret_passage);
+    struct class_answer wanted = {.family = opening->family, .class = class, .port = asked->port};
+    int *bucket = bucket_of(origin, &wanted);
+    for (int i = *bucket; i != NO_ANSWER; i = origin->answers[i].next) {
         const struct class_answer *answer = &origin->answers[i];
         if (answer->class == class && answer->family == opening->family &&
             ng_port_compare(&answer->port, &asked->port) == 0) {
@@ -269,9 +302,11 @@ static int ask_class(const struct reaching *reaching, struct origin *origin,
                                                origin->n_answers, origin->answers_capacity);
     if (!own)
         return -ENOMEM;
-    *own = (struct class_answer){.family = opening->family, .class = class, .port = asked->port};
-    int r = ask_port(reaching, origin, asked, opening, segregating->arena, &own->passage);
-    *ret_passage = own->passage;
+    wanted.next = *bucket;
+    *bucket = (int)origin->n_answers - 1;
+    int r = ask_and_keep(reaching, origin, asked, opening, segregating->arena, &wanted.passage);
+    *own = wanted;
+    *ret_passage = wanted.passage;
     return r;
 }
 
@@ -630,12 +665,16 @@ int ng_prepare_crossings(struct segregating *segregating) {
 }
 
 int ng_find_crossings(struct segregating *segregating) {
+    _cleanup_(ng_arena_freep) struct ng_arena *asking = ng_arena_new();
     struct reaching reaching = {
         .segregating = segregating,
         .segregation = segregating->segregation,
         .scratch = segregating->judgement->scratch,
+        .asking = asking,
     };
     int r = 0;
+    if (!asking)
+        return -ENOMEM;
     if (segregating->judgement->blind)
         return ng_tell_untold(segregating, "", segregating->judgement->blind);
     r = tell_untold(segregating);
