@@ -63,7 +63,8 @@ static int print(const struct trial *trial, size_t *ret_n_failed) {
     for (size_t i = 0; i < trial->expectations.count; i++) {
         const struct ng_expectation *expectation = &trial->expectations.items[i];
         struct ng_fulfilment fulfilment;
-        int r = ng_expectation_test(trial->result, expectation, trial->arena, &fulfilment);
+        int r = ng_expectation_test(trial->result, trial->ruleset, expectation, trial->arena,
+                                    &fulfilment);
 
         if (r == 0)
             r = ng_print_expectation(stdout, i + 1, expectation, &fulfilment);

@@ -2,6 +2,7 @@
 #include "agent/print/faults.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "agent/print/escape.h"
 
@@ -75,36 +76,33 @@ static unsigned column_of(const struct line *line, unsigned place) {
     return column;
 }
 
-/* Of a URL what may be a secret: who asks, and all behind the host. Where logs go everybody reads.
- */
-struct secret {
-    size_t end;              /* of the URL */
-    size_t user, host, path; /* bytes of the line: hidden is from user to host, and behind path */
-};
-
-static bool ends_url(char c) {
-    return (unsigned char)c <= ' ' || strchr("\"'`,<>{}|\\^", c);
+/* A line that may hold a secret shows its keys alone: where logs go everybody reads. */
+static bool holds_secret(const struct line *line) {
+    static const char *const words[] = {"url",    "webhook", "token",   "secret", "passw",
+                                        "hooks.", "syslog",  "address", ":/",     ":\\/"};
+    for (size_t at = 0; at < line->len_bytes; at++)
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+            size_t len = strlen(words[i]);
+            if (line->len_bytes - at >= len && strncasecmp(line->bytes + at, words[i], len) == 0)
+                return true;
+        }
+    return false;
 }
 
-static void find_secret(const struct line *line, size_t at, struct secret *secret) {
-    static const char begin[] = "://";
-    const size_t len = sizeof(begin) - 1;
-
-    if (at < secret->end || line->len_bytes - at < len || memcmp(line->bytes + at, begin, len) != 0)
-        return;
-    *secret = (struct secret){.user = at + len, .host = at + len};
-    size_t i = at + len;
-    while (i < line->len_bytes && !ends_url(line->bytes[i]) && !strchr("/?#", line->bytes[i]))
-        if (line->bytes[i++] == '@')
-            secret->host = i - 1;
-    secret->path = i + 1;
-    while (i < line->len_bytes && !ends_url(line->bytes[i]))
-        i++;
-    secret->end = i;
+static bool is_word(char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
+           (unsigned char)c >= 0x80;
 }
 
-static bool is_hidden(const struct secret *secret, size_t at) {
-    return at < secret->end && ((at >= secret->user && at < secret->host) || at >= secret->path);
+/* The end of the key that begins here; `at`: none does. */
+static size_t key_end(const struct line *line, size_t at) {
+    size_t end = at;
+    while (end < line->len_bytes && is_word(line->bytes[end]))
+        end++;
+    size_t behind = end + (end < line->len_bytes && line->bytes[end] == '"');
+    bool is_key = behind < line->len_bytes && line->bytes[behind] == ':' &&
+                  (behind + 1 == line->len_bytes || strchr(" \t{[", line->bytes[behind + 1]));
+    return is_key ? end : at;
 }
 
 /* The columns from `first` to before `last`; returns how many of them come before `caret`. */
@@ -112,11 +110,13 @@ static unsigned put_columns(FILE *out, const struct line *line, unsigned first, 
                             unsigned caret) {
     char piece[PIECE_BYTES];
     unsigned column = 0, before = 0;
-    struct secret secret = {0};
+    const bool secret = holds_secret(line);
+    size_t key = 0;
 
     for (size_t at = 0; at < line->len_bytes && column < last;) {
-        find_secret(line, at, &secret);
-        bool hidden = is_hidden(&secret, at);
+        if (secret && at >= key && (at == 0 || !is_word(line->bytes[at - 1])))
+            key = key_end(line, at);
+        bool hidden = secret && at >= key && is_word(line->bytes[at]);
         at += show_char(line, at, column, piece);
         unsigned width = (unsigned)ng_text_columns(piece);
         if (column >= first && column + width <= last) {

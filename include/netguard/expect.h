@@ -56,8 +56,9 @@ struct ng_fulfilment {
     const char *rule;            /* the policy's, NULL: none */
 };
 
-/* Of one expectation; in `arena`. 0 or -ENOMEM. */
-int ng_expectation_test(const struct ng_result *result, const struct ng_expectation *expectation,
-                        struct ng_arena *arena, struct ng_fulfilment *ret_fulfilment) _must_check_;
+/* Of one expectation; in `arena`. `ruleset` is what the result was judged by. 0 or -ENOMEM. */
+int ng_expectation_test(const struct ng_result *result, const struct ng_ruleset *ruleset,
+                        const struct ng_expectation *expectation, struct ng_arena *arena,
+                        struct ng_fulfilment *ret_fulfilment) _must_check_;
 
 #endif

@@ -49,11 +49,42 @@ static bool is_target(const struct ng_world *world, const struct ng_expectation 
 }
 
 /* Not all that could be at the port is known. */
-static const char *find_doubt(const struct ng_result *result,
+/* Does the match name the port? */
+static bool names_port(const struct ng_match *match, uint16_t port) {
+    for (size_t i = 0; i < match->values.count; i++)
+        if (port >= match->values.intervals[i].lo && port <= match->values.intervals[i].hi)
+            return true;
+    return match->n_boxes || match->expiring.count;
+}
+
+/* Somebody's own translation, of which no engine tells: where it leads nobody was asked. */
+static bool may_translate(const struct ng_rule *rule, uint16_t port) {
+    bool translates = false;
+    for (size_t i = 0; i < rule->n_ops; i++) {
+        const struct ng_op *op = &rule->ops[i];
+        translates = translates || op->kind == NG_OP_DNAT || op->kind == NG_OP_REDIRECT ||
+                     op->kind == NG_OP_TPROXY;
+        if (op->kind == NG_OP_MATCH && !op->match->negate && op->match->n_operands == 1 &&
+            op->match->operands[0].field == NG_FIELD_DPORT && !names_port(op->match, port))
+            return false;
+    }
+    return translates;
+}
+
+static bool is_translated(const struct ng_ruleset *ruleset, uint16_t port) {
+    for (size_t i = 0; i < ruleset->n_rules; i++)
+        if (may_translate(&ruleset->rules[i], port))
+            return true;
+    return false;
+}
+
+static const char *find_doubt(const struct ng_result *result, const struct ng_ruleset *ruleset,
                               const struct ng_expectation *expectation) {
     const struct ng_world *world = result->world;
     if (!result->complete)
         return "nothing is known to be there, but not everything was observed";
+    if (is_host(expectation) && is_translated(ruleset, expectation->port))
+        return "a rule that is no engine's may lead that port to somebody";
     for (size_t i = 0; !is_host(expectation) && i < result->n_exposures; i++) {
         const struct ng_exposure *exposure = &result->exposures[i];
         if (exposure->kind == NG_KIND_INGRESS && !exposure->container_port &&
@@ -96,8 +127,8 @@ static bool is_there(const struct ng_world *world, const struct ng_expectation *
 /* -- ports ---------------------------------------------------------------------------------- */
 
 /* Who gets in by one way gets in: the most open of all that there are. */
-static void test_reach(const struct ng_result *result, const struct ng_expectation *expectation,
-                       struct ng_fulfilment *fulfilment) {
+static void test_reach(const struct ng_result *result, const struct ng_ruleset *ruleset,
+                       const struct ng_expectation *expectation, struct ng_fulfilment *fulfilment) {
     static const int openness[] = {
         [NG_BLOCKED] = 0, [NG_UNKNOWN] = 1, [NG_PARTLY] = 2, [NG_REACHABLE] = 3};
     const struct ng_reach *most = NULL;
@@ -119,7 +150,8 @@ static void test_reach(const struct ng_result *result, const struct ng_expectati
         if (verdict == NG_UNKNOWN && most->unsure.count)
             fulfilment->remark = most->unsure.items[0];
     } else {
-        const char *doubt = n_targets && result->complete ? NULL : find_doubt(result, expectation);
+        const char *doubt =
+            n_targets && result->complete ? NULL : find_doubt(result, ruleset, expectation);
         fulfilment->remark = doubt       ? doubt
                              : n_targets ? "no packet comes from there"
                                          : "nothing is there to reach";
@@ -189,8 +221,9 @@ static int test_finding(const struct ng_result *result, const struct ng_expectat
     return fulfilment->found ? 0 : -ENOMEM;
 }
 
-int ng_expectation_test(const struct ng_result *result, const struct ng_expectation *expectation,
-                        struct ng_arena *arena, struct ng_fulfilment *ret_fulfilment) {
+int ng_expectation_test(const struct ng_result *result, const struct ng_ruleset *ruleset,
+                        const struct ng_expectation *expectation, struct ng_arena *arena,
+                        struct ng_fulfilment *ret_fulfilment) {
     struct ng_fulfilment fulfilment = {0};
     int r = 0;
 
@@ -201,7 +234,7 @@ int ng_expectation_test(const struct ng_result *result, const struct ng_expectat
     else if (expectation->is >= NG_EXPECT_ALLOWED)
         test_policy(result, expectation, &fulfilment);
     else
-        test_reach(result, expectation, &fulfilment);
+        test_reach(result, ruleset, expectation, &fulfilment);
     if (r == 0)
         *ret_fulfilment = fulfilment;
     return r;

@@ -66,6 +66,22 @@ static bool opens_nothing(const struct ng_rule *rule) {
     return !negated && (drops || translates);
 }
 
+/* Every port, so that none is like another; and one that has the bits, where there is but one test
+ * of them. */
+static int add_bits(struct segregating *segregating, const struct ng_match *match, size_t operand,
+                    const struct named_port *named, size_t *capacity) {
+    const ng_u128 mask = match->operands[operand].mask, free = ~mask & PORT_LAST;
+    int r = add_named(segregating, *named, (struct ng_interval){1, PORT_LAST}, capacity);
+    for (size_t i = 0; r == 0 && i < match->values.count; i++) {
+        ng_u128 port = match->values.intervals[i].lo & PORT_LAST;
+        for (ng_u128 bit = 1; !port && bit <= free; bit <<= 1)
+            port = free & bit;
+        if (port)
+            r = add_named(segregating, *named, (struct ng_interval){port, port}, capacity);
+    }
+    return r;
+}
+
 static int add_match(struct segregating *segregating, const struct ng_match *match,
                      const struct named_port *named, size_t *capacity) {
     int r = 0;
@@ -73,7 +89,7 @@ static int add_match(struct segregating *segregating, const struct ng_match *mat
         if (!ng_tests_port(&match->operands[i]))
             continue;
         if (tests_bits(&match->operands[i]))
-            r = add_named(segregating, *named, (struct ng_interval){1, PORT_LAST}, capacity);
+            r = add_bits(segregating, match, i, named, capacity);
         for (size_t k = 0; r == 0 && k < match->values.count; k++)
             r = add_named(segregating, *named, match->values.intervals[k], capacity);
         for (size_t k = 0; r == 0 && k < match->expiring.count; k++)

@@ -93,7 +93,6 @@ static int read_facility(const struct ng_node *node, uint8_t *ret_facility,
 
 static int read_address(struct ng_arena *arena, const struct ng_node *node,
                         const char **ret_address, struct ng_faults *faults) {
-    char found[NG_FOUND_TEXT];
     const char *text = NULL;
     int r = ng_read_text(arena, node, "'address'", &text, faults);
     if (r < 0)
@@ -102,8 +101,7 @@ static int read_address(struct ng_arena *arena, const struct ng_node *node,
     if (strcmp(text, "local") != 0 && !(at && is_host_port(at, strlen(at))))
         return ng_node_fault(faults, node, -EINVAL,
                              "expected local, udp://HOST[:PORT] or tcp://HOST[:PORT] for "
-                             "'address', an IPv6 address in brackets, found %s",
-                             ng_node_found(node, found));
+                             "'address', an IPv6 address in brackets");
     *ret_address = text;
     return 0;
 }

@@ -125,8 +125,7 @@ static void test_no_addresses(void **state) {
                  addresses[i]);
         snprintf(expected, sizeof(expected),
                  "2:28: expected local, udp://HOST[:PORT] or tcp://HOST[:PORT] for 'address', an "
-                 "IPv6 address in brackets, found \"%s\"",
-                 addresses[i]);
+                 "IPv6 address in brackets");
         struct ng_policy_text one = policy_text(text);
         assert_refused(&one, 1, -EINVAL, expected);
     }

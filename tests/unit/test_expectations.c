@@ -111,7 +111,9 @@ static struct ng_fulfilment ask(const char *sentence, bool complete) {
     if (ng_expectations_parse(&one, policy, arena, &expectations, &faults, &n_faults) < 0)
         fail_msg("%s", faults[0].message);
     assert_int_equal(expectations.count, 1);
-    assert_int_equal(ng_expectation_test(&result, &expectations.items[0], arena, &fulfilment), 0);
+    assert_int_equal(ng_expectation_test(&result, &(struct ng_ruleset){0}, &expectations.items[0],
+                                         arena, &fulfilment),
+                     0);
     fulfilment.rule = NULL; /* of the policy, which goes */
     ng_policy_free(policy);
     ng_arena_free(arena);
