@@ -92,7 +92,7 @@ static const struct ng_command commands[] = {
      "engines, what it could not see and what has happened last.\n\n"
      "Exit status, the first of these that applies: 2 wrong usage; 3 no daemon runs; 1 open\n"
      "findings; 3 not everything is seen, or as the policy wants it; 0.",
-     NG_OPTION_FORMAT | NG_OPTION_FAIL_ON, NULL},
+     NG_OPTION_FORMAT | NG_OPTION_FAIL_ON | NG_OPTION_ALIVE, NULL},
     {"policy check", ng_command_policy_check, "what is wrong with a policy, all of it at once",
      "Reads the policy, or the FILEs in place of it, and shows each fault at its place.\n"
      "Then warns of what is hardly meant: rules that never decide, exceptions that have\n"

@@ -38,6 +38,7 @@ enum ng_option { /* bits: which options a command takes, beside --help and --ver
                  NG_OPTION_METRICS_FILE = 1 << 16,
                  NG_OPTION_FOREGROUND = 1 << 17,
                  NG_OPTION_PROFILE = 1 << 18,
+                 NG_OPTION_ALIVE = 1 << 19,
 };
 
 enum ng_format {
@@ -69,7 +70,7 @@ struct ng_options {
     enum ng_color color;
     unsigned for_s; /* 0: not given */
     bool cis; /* --profile cis */
-    bool confirm, dry_run, force, foreground;
+    bool alive, confirm, dry_run, force, foreground;
     bool verbose, help, version;
 };
 

@@ -217,6 +217,11 @@ static const struct spec {
      .help = "exit with 1 only for open findings from this severity on:\n"
              "any (default), info, low, medium, high or critical",
      .set = set_fail_on},
+    {.bit = NG_OPTION_ALIVE,
+     .name = "alive",
+     .help = "exit with 0 as long as a daemon runs, whatever it sees: for\n"
+             "health checks, as what fails one is ended",
+     .field = offsetof(struct ng_options, alive)},
     {.bit = NG_OPTION_PROFILE,
      .name = "profile",
      .argument = "PROFILE",

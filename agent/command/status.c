@@ -374,7 +374,7 @@ enum ng_exit ng_command_status(const struct ng_options *options) {
         put_state(state);
     }
     if (alive)
-        status = verdict(state, options->fail_on);
+        status = options->alive ? NG_EXIT_CLEAN : verdict(state, options->fail_on);
     else
         ng_error_set(&error, -ESRCH, "status",
                      "no daemon runs: process %" JSON_INTEGER_FORMAT ", which wrote %s, is gone; "

@@ -170,8 +170,22 @@ static void has_a_status_for_monitoring(void **state) {
     assert_status(&one, NG_INFO, NG_EXIT_INCOMPLETE);
 }
 
+/* What fails a health check is ended, and a finding is no reason for that. */
+static void counts_as_alive_whatever_it_sees(void **state) {
+    const struct ng_options options = {.alive = true};
+    struct ng_state one = state_of(daemon_pid);
+    static char out[1 << 16];
+    char diagnosis[1024];
+    (void)state;
+    one.complete = false;
+    one.guard_error = "owned by another process";
+    write_state(&one);
+    assert_int_equal(status_of(&options, out, diagnosis), NG_EXIT_CLEAN);
+    assert_non_null(strstr(out, one.guard_error));
+}
+
 static void assert_no_daemon(const char *why) {
-    const struct ng_options options = {0};
+    const struct ng_options options = {.alive = true};
     static char out[1 << 16];
     char diagnosis[1024], expected[1024];
     assert_int_equal(status_of(&options, out, diagnosis), NG_EXIT_INCOMPLETE);
@@ -234,6 +248,7 @@ int main(void) {
         TEST(tells_people),
         TEST(shows_the_worst_of_many),
         TEST(has_a_status_for_monitoring),
+        TEST(counts_as_alive_whatever_it_sees),
         TEST(says_that_no_daemon_runs),
         TEST(refuses_what_no_daemon_wrote),
         TEST(makes_do_with_less),
